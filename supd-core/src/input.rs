@@ -1,0 +1,241 @@
+//! Reading a stream of lines with the manners of a filter: nothing that can be passed on waits, SIGTERM means "finish
+//! what is coming, but not for ever", and a reader that leaves is noticed while the input is silent.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+
+use crate::signals::{SIGTERM, Signal};
+use crate::stdio;
+
+/// What else is watched while the input is silent.
+#[derive(Debug)]
+pub struct Watch {
+    sigterm: Signal,
+    drain_timeout: Duration,
+    /// Set by SIGTERM: when to stop reading, ended or not.
+    deadline: Option<Instant>,
+    stdout: bool,
+}
+
+impl Watch {
+    /// Catches SIGTERM, after which input is read for at most `drain_timeout`.
+    ///
+    /// # Errors
+    /// When the signal cannot be caught.
+    pub fn new(drain_timeout: Duration) -> io::Result<Self> {
+        Ok(Self { sigterm: Signal::watch(SIGTERM)?, drain_timeout, deadline: None, stdout: false })
+    }
+
+    /// Also notices when the reader of our standard output leaves.
+    pub fn with_stdout(self) -> Self {
+        Self { stdout: true, ..self }
+    }
+}
+
+/// A file, or standard input.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    name: String,
+    buf: Vec<u8>,
+}
+
+impl Source {
+    /// Opens a file; `-` and `None` are standard input.
+    ///
+    /// # Errors
+    /// The system's, without the name.
+    pub fn open(path: Option<&Path>) -> io::Result<Self> {
+        let (file, name) = match path {
+            Some(path) if path.as_os_str() != "-" => (File::open(path)?, path.display().to_string()),
+            _ => (io::stdin().as_fd().try_clone_to_owned()?.into(), "stdin".to_owned()),
+        };
+        Ok(Self { file, name, buf: vec![0; 64 * 1024] })
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next bytes; empty at the end of input, or when SIGTERM's time is up.
+    /// `before_waiting` is called when there is nothing to read yet: the moment to flush.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::BrokenPipe`] when the reader of our standard output has left; the system's.
+    pub fn read(
+        &mut self,
+        watch: &mut Watch,
+        before_waiting: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<&[u8]> {
+        if !self.is_ready(watch, Some(Instant::now()))? {
+            before_waiting()?;
+            while !self.is_ready(watch, watch.deadline)? {
+                if watch.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    log::warn!("read '{}': still open {:?} after SIGTERM; ending", self.name, watch.drain_timeout);
+                    return Ok(&[]);
+                }
+            }
+        }
+        let bytes = loop {
+            match self.file.read(&mut self.buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.map_err(|error| self.error(error))?,
+            }
+        };
+        Ok(&self.buf[..bytes])
+    }
+
+    fn is_ready(&self, watch: &mut Watch, until: Option<Instant>) -> anyhow::Result<bool> {
+        let stdout = io::stdout();
+        let mut fds = vec![PollFd::new(&self.file, PollFlags::IN), PollFd::new(&watch.sigterm, PollFlags::IN)];
+        if watch.stdout {
+            // No event asked for: the end of the reader is reported all the same.
+            fds.push(PollFd::new(&stdout, PollFlags::empty()));
+        }
+        stdio::poll(&mut fds, until).map_err(|error| self.error(error))?;
+        let happened: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        if happened.get(2).is_some_and(|flags| flags.contains(PollFlags::ERR)) {
+            return Err(stdio::ClosedStdout.into());
+        }
+        if !happened[1].is_empty() && watch.sigterm.take() && watch.deadline.is_none() {
+            log::info!("SIGTERM: reading on to the end of input, for at most {:?}", watch.drain_timeout);
+            watch.deadline = Some(Instant::now() + watch.drain_timeout);
+        }
+        Ok(!happened[0].is_empty())
+    }
+
+    fn error(&self, error: io::Error) -> anyhow::Error {
+        anyhow::Error::new(error).context(format!("read '{}'", self.name))
+    }
+}
+
+/// Opens each of several files in turn, standard input when there are none.
+pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = anyhow::Result<Source>> {
+    let open = |path: Option<&Path>| {
+        Source::open(path).map_err(|error| {
+            let name = path.unwrap_or(Path::new("stdin")).display();
+            anyhow::Error::new(error).context(format!("open '{name}'"))
+        })
+    };
+    let none = paths.is_empty().then_some(None);
+    none.into_iter().chain(paths.iter().map(|path| Some(path.as_path()))).map(open)
+}
+
+/// A longer line cannot be a record: a payload of 16 MiB, all of it escaped.
+const MAX_LINE: usize = 128 << 20;
+
+/// Cuts a stream of bytes into lines, however they come.
+#[derive(Debug, Default)]
+pub struct Lines {
+    buf: Vec<u8>,
+    pos: usize,
+    number: u64,
+    too_long: bool,
+}
+
+/// One line, without its newline.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// Its bytes.
+    Whole(&'a [u8]),
+    /// It was longer than any record can be, and was thrown away.
+    TooLong,
+}
+
+impl Lines {
+    /// Takes the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.buf.drain(..self.pos);
+        self.pos = 0;
+        if self.too_long {
+            let Some(newline) = memchr::memchr(b'\n', bytes) else { return };
+            // Leave the newline: the line ends, and is reported.
+            self.buf.extend_from_slice(&bytes[newline..]);
+            return;
+        }
+        self.buf.extend_from_slice(bytes);
+        if self.buf.len() > MAX_LINE && memchr::memchr(b'\n', &self.buf).is_none() {
+            self.buf.clear();
+            self.too_long = true;
+        }
+    }
+
+    /// The next whole line that is not empty.
+    #[expect(clippy::should_implement_trait, reason = "a line borrows from the buffer, so this is no iterator")]
+    pub fn next(&mut self) -> Option<Line<'_>> {
+        loop {
+            let newline = memchr::memchr(b'\n', &self.buf[self.pos..])?;
+            let line = self.pos..self.pos + newline;
+            self.pos = line.end + 1;
+            self.number += 1;
+            if std::mem::take(&mut self.too_long) {
+                return Some(Line::TooLong);
+            }
+            if !self.buf[line.clone()].trim_ascii().is_empty() {
+                return Some(Line::Whole(&self.buf[line]));
+            }
+        }
+    }
+
+    /// No more bytes will come: what is left counts as a line.
+    pub fn finish(&mut self) {
+        if self.pos < self.buf.len() || self.too_long {
+            self.buf.push(b'\n');
+        }
+    }
+
+    /// Number of the line that [`Self::next`] gave last, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8], size: usize) -> Vec<(u64, Vec<u8>)> {
+        let mut lines = Lines::default();
+        let mut found = Vec::new();
+        let mut collect = |lines: &mut Lines| {
+            while let Some(line) = lines.next() {
+                let Line::Whole(line) = line else { panic!("too long") };
+                let line = line.to_vec();
+                found.push((lines.number(), line));
+            }
+        };
+        for chunk in input.chunks(size) {
+            lines.feed(chunk);
+            collect(&mut lines);
+        }
+        lines.finish();
+        collect(&mut lines);
+        found
+    }
+
+    #[test]
+    fn lines_are_the_same_at_every_cut_and_keep_their_numbers() {
+        let expected = vec![(1, b"one".to_vec()), (3, b"two two".to_vec()), (4, b"three".to_vec())];
+        for size in 1..20 {
+            assert_eq!(lines(b"one\n\ntwo two\nthree", size), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_thrown_away_and_reported_once() {
+        let mut lines = Lines::default();
+        let chunk = vec![b'x'; 64 << 20];
+        (0..4).for_each(|_| lines.feed(&chunk));
+        assert!(lines.buf.len() <= MAX_LINE);
+        lines.feed(b"end\nnext\n");
+        assert_eq!(lines.next(), Some(Line::TooLong));
+        assert_eq!(lines.next(), Some(Line::Whole(b"next")));
+        assert_eq!(lines.number(), 2);
+    }
+}

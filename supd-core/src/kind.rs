@@ -1,0 +1,201 @@
+//! The tree of event names: supervisor's own, and ours under `SUPD`.
+//!
+//! A name covers every name that continues it after an underscore, as subclasses do in supervisor's events.py:
+//! `PROCESS_STATE` covers `PROCESS_STATE_EXITED`, and `EVENT` covers all.
+
+use std::fmt;
+
+/// Every leaf of the tree. Its inner nodes are the prefixes of these at an underscore.
+const NAMES: [&str; 23] = [
+    "PROCESS_STATE_STARTING",
+    "PROCESS_STATE_RUNNING",
+    "PROCESS_STATE_BACKOFF",
+    "PROCESS_STATE_STOPPING",
+    "PROCESS_STATE_STOPPED",
+    "PROCESS_STATE_EXITED",
+    "PROCESS_STATE_FATAL",
+    "PROCESS_STATE_UNKNOWN",
+    "PROCESS_LOG_STDOUT",
+    "PROCESS_LOG_STDERR",
+    "PROCESS_COMMUNICATION_STDOUT",
+    "PROCESS_COMMUNICATION_STDERR",
+    "REMOTE_COMMUNICATION",
+    "SUPERVISOR_STATE_CHANGE_RUNNING",
+    "SUPERVISOR_STATE_CHANGE_STOPPING",
+    "TICK_5",
+    "TICK_60",
+    "TICK_3600",
+    "PROCESS_GROUP_ADDED",
+    "PROCESS_GROUP_REMOVED",
+    "SUPD_GAP",
+    "SUPD_MARK",
+    "EVENT",
+];
+
+/// What an event tells, by its name; the states are told apart because most of what people want depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `PROCESS_STATE_…`: a process entered this state.
+    ProcessState(State),
+    /// `PROCESS_LOG_…`: a process wrote to its stdout or stderr.
+    ProcessLog,
+    /// `PROCESS_COMMUNICATION_…`: a process wrote between supervisor's communication tokens.
+    ProcessCommunication,
+    /// `REMOTE_COMMUNICATION`: a client called `sendRemoteCommEvent`.
+    RemoteCommunication,
+    /// `SUPERVISOR_STATE_CHANGE_…`: supervisord itself is running or stopping.
+    SupervisorStateChange,
+    /// `TICK_…`: supervisord's clock.
+    Tick,
+    /// `PROCESS_GROUP_…`: a group was added or removed.
+    ProcessGroup,
+    /// `SUPD_GAP`: events that supervisord dropped.
+    Gap,
+    /// `SUPD_MARK`: a sign of life for the spool's consumers, not for people.
+    Mark,
+    /// A name that we do not know: a later supervisord's, or another `SUPD_…`.
+    Other,
+}
+
+/// A process's state, as supervisor's states.py names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Spawned, and not yet up for startsecs.
+    Starting,
+    /// Up for startsecs.
+    Running,
+    /// Exited before startsecs; supervisord will try again.
+    Backoff,
+    /// Told to stop.
+    Stopping,
+    /// Stopped on request.
+    Stopped,
+    /// Ended by itself after RUNNING.
+    Exited,
+    /// supervisord gave up starting it.
+    Fatal,
+    /// supervisord lost track of it: a bug or a signal that could not be sent.
+    Unknown,
+}
+
+impl Kind {
+    /// The kind of an event name as supervisord writes it (upper case).
+    pub fn of(eventname: &str) -> Self {
+        let family = |name: &str| covers(name, eventname);
+        match eventname {
+            "PROCESS_STATE_STARTING" => Self::ProcessState(State::Starting),
+            "PROCESS_STATE_RUNNING" => Self::ProcessState(State::Running),
+            "PROCESS_STATE_BACKOFF" => Self::ProcessState(State::Backoff),
+            "PROCESS_STATE_STOPPING" => Self::ProcessState(State::Stopping),
+            "PROCESS_STATE_STOPPED" => Self::ProcessState(State::Stopped),
+            "PROCESS_STATE_EXITED" => Self::ProcessState(State::Exited),
+            "PROCESS_STATE_FATAL" => Self::ProcessState(State::Fatal),
+            "PROCESS_STATE_UNKNOWN" => Self::ProcessState(State::Unknown),
+            "REMOTE_COMMUNICATION" => Self::RemoteCommunication,
+            "SUPD_GAP" => Self::Gap,
+            "SUPD_MARK" => Self::Mark,
+            _ if family("PROCESS_LOG") => Self::ProcessLog,
+            _ if family("PROCESS_COMMUNICATION") => Self::ProcessCommunication,
+            _ if family("SUPERVISOR_STATE_CHANGE") => Self::SupervisorStateChange,
+            _ if family("TICK") => Self::Tick,
+            _ if family("PROCESS_GROUP") => Self::ProcessGroup,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A node of the tree, as a person names it: `PROCESS_STATE`, `exited`, `Process_Log_Stderr`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPattern(String);
+
+impl EventPattern {
+    /// Takes a full name or the end of one, in any case. An end that several names share (`running`, `stdout`) means
+    /// the process's state before its log before the rest, in the order of supervisor's documentation.
+    ///
+    /// # Errors
+    /// A one-line message that lists the names, when nothing ends so.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wanted = text.trim().to_ascii_uppercase();
+        // Ours may be newer than this program, so every SUPD_ name is taken at its word.
+        if wanted.starts_with("SUPD_") {
+            return Ok(Self(wanted));
+        }
+        nodes()
+            .find(|node| *node == wanted)
+            .or_else(|| nodes().find(|node| node.strip_suffix(&wanted).is_some_and(|head| head.ends_with('_'))))
+            .map(|node| Self(node.to_owned()))
+            .ok_or_else(|| format!("no event has this name; there are {}", known_names()))
+    }
+
+    /// Whether an event of this name is meant.
+    pub fn covers(&self, eventname: &str) -> bool {
+        covers(&self.0, eventname)
+    }
+}
+
+impl fmt::Display for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn covers(node: &str, eventname: &str) -> bool {
+    node == "EVENT" || eventname.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// All leaves first, so that `running` is a leaf before `SUPERVISOR_STATE_CHANGE` can be anything; then the families.
+fn nodes() -> impl Iterator<Item = &'static str> {
+    const FAMILIES: [&str; 7] = [
+        "PROCESS_STATE",
+        "PROCESS_LOG",
+        "PROCESS_COMMUNICATION",
+        "PROCESS_GROUP",
+        "SUPERVISOR_STATE_CHANGE",
+        "TICK",
+        "SUPD",
+    ];
+    NAMES.into_iter().chain(FAMILIES)
+}
+
+fn known_names() -> String {
+    let short = NAMES.iter().map(|name| name.strip_prefix("PROCESS_STATE_").unwrap_or(name));
+    short.map(str::to_ascii_lowercase).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> String {
+        EventPattern::parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn short_names_mean_the_process_state_first() {
+        assert_eq!(pattern("exited"), "PROCESS_STATE_EXITED");
+        assert_eq!(pattern("Fatal"), "PROCESS_STATE_FATAL");
+        assert_eq!(pattern("running"), "PROCESS_STATE_RUNNING");
+        assert_eq!(pattern("stdout"), "PROCESS_LOG_STDOUT");
+        assert_eq!(pattern("log"), "PROCESS_LOG");
+        assert_eq!(pattern("state_change_stopping"), "SUPERVISOR_STATE_CHANGE_STOPPING");
+        assert_eq!(pattern("tick"), "TICK");
+        assert_eq!(pattern("gap"), "SUPD_GAP");
+    }
+
+    #[test]
+    fn a_family_covers_its_members_and_nothing_that_only_begins_alike() {
+        let family = EventPattern::parse("process_state").unwrap();
+        assert!(family.covers("PROCESS_STATE"));
+        assert!(family.covers("PROCESS_STATE_EXITED"));
+        assert!(!family.covers("PROCESS_STATEMENT"));
+        assert!(!EventPattern::parse("tick_5").unwrap().covers("TICK_5000"));
+        assert!(EventPattern::parse("EVENT").unwrap().covers("ANYTHING"));
+    }
+
+    #[test]
+    fn a_name_that_nothing_ends_in_is_refused_with_the_list() {
+        let error = EventPattern::parse("exitd").unwrap_err();
+        assert!(error.contains("exited") && error.contains("fatal"), "{error}");
+        EventPattern::parse("").unwrap_err();
+    }
+}

@@ -1,0 +1,26 @@
+//! What the supd tools share: supervisord's eventlistener protocol (both sides, without I/O), its events as
+//! NDJSON records, and the manners of the command line.
+//!
+//! The protocol modules (`wire`, `decoder`, `listener`, `supervisor`, `event`, `record`, `kind`, `recent`) take bytes
+//! and give values: they never read a file descriptor or a clock.
+
+pub mod ancestry;
+pub mod cli;
+pub mod decoder;
+pub mod describe;
+pub mod event;
+pub mod input;
+pub mod kind;
+pub mod listener;
+pub mod recent;
+pub mod record;
+pub mod signals;
+pub mod stdio;
+pub mod supervisor;
+pub mod wire;
+
+pub use decoder::{Decoded, Decoder, LenMode};
+pub use event::{Event, Payload};
+pub use kind::{EventPattern, Kind, State};
+pub use record::Record;
+pub use wire::{Header, LenUnit, ProtocolError};

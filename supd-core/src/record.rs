@@ -1,0 +1,394 @@
+//! The record: an event as one JSON object on one line, both ways.
+//!
+//! Keys are supervisor's own names, flat, in a fixed order, absent when the event has none. Reading takes any order
+//! and any spacing, since jq may sit in the middle, and keeps keys that it does not know.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::event::{Event, Payload};
+use crate::kind::Kind;
+use crate::wire::Header;
+
+/// One event, with where and when it was received. Header fields are absent in events of our own (`SUPD_…`).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Record {
+    /// When the header was read: RFC 3339, UTC, milliseconds.
+    pub ts: Option<String>,
+    /// The machine that supervisord runs on.
+    pub host: Option<String>,
+    /// One lifetime of one supervisord.
+    pub boot: Option<String>,
+    /// Position in a spool.
+    pub seq: Option<u64>,
+    /// Version of the protocol.
+    pub ver: Option<String>,
+    /// supervisord's identifier.
+    pub server: Option<String>,
+    /// Number of the event in its supervisord.
+    pub serial: Option<u64>,
+    /// The listener's pool.
+    pub pool: Option<String>,
+    /// Number of the event in the pool.
+    pub poolserial: Option<u64>,
+    /// Such as `PROCESS_STATE_EXITED`.
+    pub eventname: String,
+    /// Header tokens that no one knows, by name.
+    pub header: Vec<(String, String)>,
+    /// The event's own fields.
+    pub payload: Payload,
+    /// Keys that we do not know, with their values: another program's, or payload tokens of a later supervisord.
+    pub extra: Map<String, Value>,
+}
+
+/// A record that cannot go onto the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// A header token is missing.
+    #[error("the record has no '{0}'")]
+    Missing(&'static str),
+    /// The payload was cut when it was received, so its bytes are not known.
+    #[error("the record is truncated")]
+    Truncated,
+}
+
+impl Record {
+    /// A record of an event; where and when it was received are the caller's to add.
+    pub fn from_event(event: Event) -> Self {
+        let Event { header, mut payload } = event;
+        let text = |(key, value): (String, String)| (key, Value::String(value));
+        Self {
+            ver: Some(header.ver),
+            server: Some(header.server),
+            serial: Some(header.serial),
+            pool: Some(header.pool),
+            poolserial: Some(header.poolserial),
+            eventname: header.eventname,
+            header: header.other,
+            extra: std::mem::take(&mut payload.other).into_iter().map(text).collect(),
+            payload,
+            ..Self::default()
+        }
+    }
+
+    /// The event that supervisord sent. Keys that no one knows are payload tokens when they are strings that could be.
+    ///
+    /// # Errors
+    /// [`WireError`] when the record does not hold all of it.
+    pub fn to_event(&self) -> Result<Event, WireError> {
+        if self.payload.truncated {
+            return Err(WireError::Truncated);
+        }
+        let text = |field: &Option<String>, name| field.clone().ok_or(WireError::Missing(name));
+        let header = Header {
+            ver: text(&self.ver, "ver")?,
+            server: text(&self.server, "server")?,
+            serial: self.serial.ok_or(WireError::Missing("serial"))?,
+            pool: text(&self.pool, "pool")?,
+            poolserial: self.poolserial.ok_or(WireError::Missing("poolserial"))?,
+            eventname: self.eventname.clone(),
+            len: 0, // the encoder counts
+            other: self.header.clone(),
+        };
+        let token = |(key, value): (&String, &Value)| match value {
+            Value::String(text) if !text.contains([' ', '\n']) => Some((key.clone(), text.clone())),
+            _ => None,
+        };
+        let payload = Payload { other: self.extra.iter().filter_map(token).collect(), ..self.payload.clone() };
+        Ok(Event { header, payload })
+    }
+
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// serde_json's, with the column.
+    pub fn from_line(line: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(line)
+    }
+
+    /// Appends the record as one line, newline included.
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(&mut *out, self).expect("strings and numbers always serialise, a Vec always takes them");
+        out.push(b'\n');
+    }
+
+    /// What the event tells, by its name.
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.eventname)
+    }
+
+    /// What identifies the process across a fleet: host, server, group, process.
+    pub fn process_key(&self) -> Option<[Cow<'_, str>; 4]> {
+        let optional = |field: &'_ Option<String>| field.clone().unwrap_or_default().into();
+        Some([
+            optional(&self.host),
+            optional(&self.server),
+            optional(&self.payload.groupname),
+            self.payload.processname.as_deref()?.into(),
+        ])
+    }
+
+    /// The body as text where it is UTF-8.
+    pub fn data(&self) -> Option<&str> {
+        std::str::from_utf8(self.payload.body.as_deref()?).ok()
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let payload = &self.payload;
+        entry(&mut map, "ts", self.ts.as_deref())?;
+        entry(&mut map, "host", self.host.as_deref())?;
+        entry(&mut map, "boot", self.boot.as_deref())?;
+        entry(&mut map, "seq", self.seq)?;
+        entry(&mut map, "ver", self.ver.as_deref())?;
+        entry(&mut map, "server", self.server.as_deref())?;
+        entry(&mut map, "serial", self.serial)?;
+        entry(&mut map, "pool", self.pool.as_deref())?;
+        entry(&mut map, "poolserial", self.poolserial)?;
+        map.serialize_entry("eventname", &self.eventname)?;
+        if !self.header.is_empty() {
+            let tokens = self.header.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+            map.serialize_entry("header", &tokens.collect::<Map<_, _>>())?;
+        }
+        entry(&mut map, "processname", payload.processname.as_deref())?;
+        entry(&mut map, "groupname", payload.groupname.as_deref())?;
+        entry(&mut map, "from_state", payload.from_state.as_deref())?;
+        entry(&mut map, "tries", payload.tries)?;
+        entry(&mut map, "expected", payload.expected)?;
+        entry(&mut map, "pid", payload.pid)?;
+        entry(&mut map, "channel", payload.channel.as_deref())?;
+        entry(&mut map, "type", payload.r#type.as_deref())?;
+        entry(&mut map, "when", payload.when)?;
+        if payload.has_telling_body(&self.eventname)
+            && let Some(body) = &payload.body
+        {
+            match std::str::from_utf8(body) {
+                Ok(text) => map.serialize_entry("data", text)?,
+                Err(_) => map.serialize_entry("data_b64", &BASE64.encode(body))?,
+            }
+        }
+        if payload.truncated {
+            map.serialize_entry("truncated", &true)?;
+        }
+        for (key, value) in &self.extra {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+fn entry<M: SerializeMap, T: Serialize>(map: &mut M, key: &str, value: Option<T>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    Ts,
+    Host,
+    Boot,
+    Seq,
+    Ver,
+    Server,
+    Serial,
+    Pool,
+    Poolserial,
+    Eventname,
+    Header,
+    Processname,
+    Groupname,
+    FromState,
+    Tries,
+    Expected,
+    Pid,
+    Channel,
+    Type,
+    When,
+    Data,
+    #[serde(rename = "data_b64")]
+    DataB64,
+    Truncated,
+    Other(String),
+}
+
+struct RecordVisitor;
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = Record;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record: an object with 'eventname'")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+        let mut record = Record::default();
+        let mut eventname = None;
+        while let Some(key) = map.next_key()? {
+            let payload = &mut record.payload;
+            match key {
+                Key::Ts => record.ts = map.next_value()?,
+                Key::Host => record.host = map.next_value()?,
+                Key::Boot => record.boot = map.next_value()?,
+                Key::Seq => record.seq = map.next_value()?,
+                Key::Ver => record.ver = map.next_value()?,
+                Key::Server => record.server = map.next_value()?,
+                Key::Serial => record.serial = map.next_value()?,
+                Key::Pool => record.pool = map.next_value()?,
+                Key::Poolserial => record.poolserial = map.next_value()?,
+                Key::Eventname => eventname = map.next_value()?,
+                Key::Header => record.header = header_tokens(map.next_value()?).map_err(de::Error::custom)?,
+                Key::Processname => payload.processname = map.next_value()?,
+                Key::Groupname => payload.groupname = map.next_value()?,
+                Key::FromState => payload.from_state = map.next_value()?,
+                Key::Channel => payload.channel = map.next_value()?,
+                Key::Type => payload.r#type = map.next_value()?,
+                Key::Tries => payload.tries = number(&mut map, "tries", &mut record.extra)?,
+                Key::Pid => payload.pid = number(&mut map, "pid", &mut record.extra)?,
+                Key::When => payload.when = number(&mut map, "when", &mut record.extra)?,
+                Key::Expected => match map.next_value()? {
+                    Value::Bool(expected) => payload.expected = Some(expected),
+                    other => keep(&mut record.extra, "expected", other),
+                },
+                Key::Data => {
+                    if let Some(text) = map.next_value::<Option<String>>()? {
+                        payload.body = Some(text.into_bytes());
+                    }
+                }
+                Key::DataB64 => {
+                    if let Some(text) = map.next_value::<Option<String>>()? {
+                        payload.body = Some(BASE64.decode(text).map_err(de::Error::custom)?);
+                    }
+                }
+                Key::Truncated => payload.truncated = map.next_value::<Option<bool>>()?.unwrap_or(false),
+                Key::Other(key) => {
+                    record.extra.insert(key, map.next_value()?);
+                }
+            }
+        }
+        record.eventname = eventname.ok_or_else(|| de::Error::missing_field("eventname"))?;
+        Ok(record)
+    }
+}
+
+/// A number; anything else under its key (a later supervisord's string) is kept as it is.
+fn number<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    key: &str,
+    extra: &mut Map<String, Value>,
+) -> Result<Option<u64>, A::Error> {
+    let value: Value = map.next_value()?;
+    let number = value.as_u64();
+    if number.is_none() {
+        keep(extra, key, value);
+    }
+    Ok(number)
+}
+
+fn keep(extra: &mut Map<String, Value>, key: &str, value: Value) {
+    if !value.is_null() {
+        extra.insert(key.to_owned(), value);
+    }
+}
+
+fn header_tokens(value: Value) -> Result<Vec<(String, String)>, &'static str> {
+    let Value::Object(tokens) = value else {
+        return Err("'header' is not an object");
+    };
+    let token = |(key, value)| match value {
+        Value::String(text) => Ok((key, text)),
+        _ => Err("a token under 'header' is not a string"),
+    };
+    tokens.into_iter().map(token).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::LenUnit;
+
+    fn line(record: &Record) -> String {
+        let mut out = Vec::new();
+        record.write_line(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn exited() -> Record {
+        let header = Header::parse(
+            b"ver:3.0 server:s serial:1 pool:p poolserial:0 eventname:PROCESS_STATE_EXITED len:0",
+        );
+        let payload = "processname:a groupname:g from_state:RUNNING expected:0 pid:7 cgroup:x";
+        Record::from_event(Event {
+            payload: Payload::parse("PROCESS_STATE_EXITED", payload.as_bytes()),
+            header: header.unwrap(),
+        })
+    }
+
+    #[test]
+    fn keys_come_in_their_order_and_typed() {
+        let record = Record { ts: Some("t".into()), host: Some("h".into()), ..exited() };
+        assert_eq!(
+            line(&record),
+            concat!(
+                r#"{"ts":"t","host":"h","ver":"3.0","server":"s","serial":1,"pool":"p","poolserial":0,"#,
+                r#""eventname":"PROCESS_STATE_EXITED","processname":"a","groupname":"g","from_state":"RUNNING","#,
+                r#""expected":false,"pid":7,"cgroup":"x"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn any_order_and_spacing_is_read_and_unknown_keys_are_kept() {
+        let text = r#" { "pid" : 7, "note":{"x":[1]}, "eventname":"PROCESS_STATE_EXITED", "ts":null, "tries":"x" } "#;
+        let record = Record::from_line(text.as_bytes()).unwrap();
+        assert_eq!(record.payload.pid, Some(7));
+        assert_eq!(
+            line(&record),
+            "{\"eventname\":\"PROCESS_STATE_EXITED\",\"pid\":7,\"note\":{\"x\":[1]},\"tries\":\"x\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_not_text_travels_as_base64() {
+        let payload = b"processname:a groupname:a pid:1 channel:stdout\n\xff\xfe";
+        let record = Record {
+            eventname: "PROCESS_LOG_STDOUT".into(),
+            payload: Payload::parse("PROCESS_LOG_STDOUT", payload),
+            ..Record::default()
+        };
+        let text = line(&record);
+        assert!(text.contains(r#""data_b64":"//4=""#), "{text}");
+        assert_eq!(Record::from_line(text.as_bytes()).unwrap(), record);
+    }
+
+    #[test]
+    fn a_record_goes_back_to_the_bytes_it_came_from() {
+        let wire = exited().to_event().unwrap().encode(LenUnit::Chars);
+        let read_back = Record::from_line(line(&exited()).as_bytes()).unwrap();
+        assert_eq!(read_back.to_event().unwrap().encode(LenUnit::Chars), wire);
+        assert!(wire.ends_with(b" pid:7 cgroup:x"));
+    }
+
+    #[test]
+    fn what_is_missing_for_the_wire_is_named() {
+        let gap = Record { eventname: "SUPD_GAP".into(), ..Record::default() };
+        assert_eq!(gap.to_event(), Err(WireError::Missing("ver")));
+        assert_eq!(Record::from_line(b"{}").unwrap_err().to_string(), "missing field `eventname` at line 1 column 2");
+    }
+}

@@ -1,0 +1,206 @@
+//! supervisord's side of the conversation: a listener's output in, what supervisord makes of it out.
+//!
+//! ```text
+//! Acknowledged --READY\n--> Ready --send--> Busy --RESULT n\n…--> Acknowledged
+//!       any of them --anything else--> Unknown, for ever
+//! ```
+//!
+//! The same steps as PEventListenerDispatcher in supervisor's dispatchers.py (4.2.5, 4.3.0), its oddities included:
+//! a `RESULT 0` is acted on only when another byte comes, and then counts as a rejection.
+
+const READY: &[u8] = b"READY\n";
+/// supervisord cuts this many bytes off a result line without looking at them.
+const RESULT_PREFIX: usize = b"RESULT ".len();
+
+/// supervisor's EventListenerStates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerState {
+    /// Waiting for READY.
+    Acknowledged,
+    /// May be sent an event.
+    Ready,
+    /// Has been sent an event and has not answered it.
+    Busy,
+    /// Broke the protocol: gets no event ever again.
+    Unknown,
+}
+
+/// What a listener's output meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaction {
+    /// It asks for an event.
+    Ready,
+    /// `RESULT 2\nOK`.
+    Accepted,
+    /// A result with any other body: the event is sent again.
+    Rejected(Vec<u8>),
+    /// It broke the protocol, with this; an event in hand is sent again to another.
+    Unknown(Vec<u8>),
+}
+
+/// What supervisord knows of one listener process.
+#[derive(Debug)]
+pub struct Dispatcher {
+    state: ListenerState,
+    buf: Vec<u8>,
+    /// Length of the result that is being gathered; negative or too large ones never fill up.
+    result_len: Option<i64>,
+    result: Vec<u8>,
+}
+
+impl Default for Dispatcher {
+    fn default() -> Self {
+        Self { state: ListenerState::Acknowledged, buf: Vec::new(), result_len: None, result: Vec::new() }
+    }
+}
+
+impl Dispatcher {
+    /// The listener's state.
+    pub fn state(&self) -> ListenerState {
+        self.state
+    }
+
+    /// An event has been written to the listener, which was Ready.
+    pub fn sent(&mut self) {
+        self.state = ListenerState::Busy;
+    }
+
+    /// Takes what the listener wrote, however it was cut; says what it meant, in order.
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Reaction> {
+        self.buf.extend_from_slice(bytes);
+        let mut reactions = Vec::new();
+        while !self.buf.is_empty() {
+            let before = (self.buf.len(), self.state, self.result_len);
+            reactions.extend(self.step());
+            if before == (self.buf.len(), self.state, self.result_len) {
+                break;
+            }
+        }
+        reactions
+    }
+
+    fn step(&mut self) -> Option<Reaction> {
+        match self.state {
+            ListenerState::Acknowledged if self.buf.len() < READY.len() => None,
+            ListenerState::Acknowledged if self.buf.starts_with(READY) => {
+                self.buf.drain(..READY.len());
+                self.state = ListenerState::Ready;
+                Some(Reaction::Ready)
+            }
+            ListenerState::Acknowledged | ListenerState::Ready => Some(self.poison()),
+            ListenerState::Busy => match self.result_len {
+                None => self.take_result_line(),
+                Some(len) => self.take_result(len),
+            },
+            ListenerState::Unknown => {
+                self.buf.clear();
+                None
+            }
+        }
+    }
+
+    fn poison(&mut self) -> Reaction {
+        self.state = ListenerState::Unknown;
+        Reaction::Unknown(std::mem::take(&mut self.buf))
+    }
+
+    fn take_result_line(&mut self) -> Option<Reaction> {
+        let newline = memchr::memchr(b'\n', &self.buf)?;
+        let digits = self.buf.get(RESULT_PREFIX..newline).unwrap_or_default();
+        // Python's int() takes blanks around the digits too.
+        match std::str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok()) {
+            Some(len) => {
+                self.buf.drain(..=newline);
+                self.result_len = Some(len);
+                None
+            }
+            None => Some(self.poison()),
+        }
+    }
+
+    fn take_result(&mut self, len: i64) -> Option<Reaction> {
+        // A negative length can never be reached.
+        let needed = usize::try_from(len).ok()?.saturating_sub(self.result.len());
+        let taken = needed.min(self.buf.len());
+        self.result.extend(self.buf.drain(..taken));
+        if taken < needed {
+            return None;
+        }
+        self.result_len = None;
+        self.state = ListenerState::Acknowledged;
+        let result = std::mem::take(&mut self.result);
+        Some(if result == b"OK" { Reaction::Accepted } else { Reaction::Rejected(result) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a listener's output means, after one event was sent to it, at every cut.
+    fn reactions(output: &[u8]) -> Vec<Reaction> {
+        let whole = at_cut(output, output.len());
+        for size in 1..output.len() {
+            assert_eq!(at_cut(output, size), whole, "in pieces of {size}");
+        }
+        whole
+    }
+
+    fn at_cut(output: &[u8], size: usize) -> Vec<Reaction> {
+        let mut dispatcher = Dispatcher::default();
+        assert_eq!(dispatcher.feed(READY), [Reaction::Ready]);
+        dispatcher.sent();
+        // What supervisord logs of a poisoned listener depends on the cut; that it is poisoned does not.
+        let forget = |reaction| match reaction {
+            Reaction::Unknown(_) => Reaction::Unknown(Vec::new()),
+            other => other,
+        };
+        output.chunks(size).flat_map(|chunk| dispatcher.feed(chunk)).map(forget).collect()
+    }
+
+    #[test]
+    fn ok_and_ready_may_come_in_one_write() {
+        assert_eq!(reactions(b"RESULT 2\nOKREADY\n"), [Reaction::Accepted, Reaction::Ready]);
+    }
+
+    #[test]
+    fn any_other_body_rejects() {
+        assert_eq!(reactions(b"RESULT 4\nFAILREADY\n"), [Reaction::Rejected(b"FAIL".into()), Reaction::Ready]);
+    }
+
+    #[test]
+    fn a_stray_newline_after_ok_poisons_the_listener() {
+        assert_eq!(reactions(b"RESULT 2\nOK\nREADY\n"), [Reaction::Accepted, Reaction::Unknown(Vec::new())]);
+    }
+
+    #[test]
+    fn ready_twice_and_text_instead_of_a_result_poison_it() {
+        let unknown = Reaction::Unknown(Vec::new());
+        assert_eq!(
+            reactions(b"RESULT 2\nOKREADY\nREADY\n"),
+            [Reaction::Accepted, Reaction::Ready, unknown.clone()]
+        );
+        assert_eq!(reactions(b"some chatter\n"), [unknown.clone()]);
+        assert_eq!(reactions(b"RESULT x\n"), [unknown]);
+    }
+
+    #[test]
+    fn a_length_that_is_never_reached_waits_for_ever() {
+        assert_eq!(reactions(b"RESULT 9\nOKREADY"), []);
+        assert_eq!(reactions(b"RESULT -1\nOK"), []);
+    }
+
+    #[test]
+    fn an_empty_result_is_acted_on_at_the_next_byte_and_rejects() {
+        assert_eq!(reactions(b"RESULT 0\n"), []);
+        assert_eq!(reactions(b"RESULT 0\nREADY\n"), [Reaction::Rejected(Vec::new()), Reaction::Ready]);
+    }
+
+    #[test]
+    fn a_banner_poisons_the_listener() {
+        let mut dispatcher = Dispatcher::default();
+        assert_eq!(dispatcher.feed(b"hello"), []);
+        assert_eq!(dispatcher.feed(b" world\n"), [Reaction::Unknown(b"hello world\n".into())]);
+        assert_eq!(dispatcher.state(), ListenerState::Unknown);
+    }
+}
