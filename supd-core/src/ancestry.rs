@@ -97,7 +97,7 @@ pub fn open_supervisords_pipe() -> Result<OwnedFd, NoPipe> {
     if topmost == std::process::id() {
         return Err(NoPipe::Topmost);
     }
-    let pipe = open_stdout_of(topmost).map_err(|error| NoPipe::Refused(topmost, error))?;
+    let pipe = open_fd(topmost, 1).map_err(|error| NoPipe::Refused(topmost, error))?;
     // A shell that has replaced itself by its last program may have another standard output by now.
     let ours = same_file(&pipe, io::stdout()) || same_file(&pipe, io::stderr());
     if ours || !is_fifo(&pipe) {
@@ -106,13 +106,20 @@ pub fn open_supervisords_pipe() -> Result<OwnedFd, NoPipe> {
     Ok(pipe)
 }
 
-fn open_stdout_of(pid: u32) -> io::Result<OwnedFd> {
-    match File::options().write(true).open(format!("/proc/{pid}/fd/1")) {
+/// Opens another process's descriptor (or our own, by its number) for writing.
+///
+/// # Errors
+/// The system's.
+pub fn open_fd(pid: u32, fd: u32) -> io::Result<OwnedFd> {
+    match File::options().write(true).open(format!("/proc/{pid}/fd/{fd}")) {
         // With `user=` the pipe is root's and cannot be opened anew, but what is open can be shared.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(error)?;
+            let number = |n: u32| i32::try_from(n).ok();
+            let (Some(pid), Some(fd)) = (number(pid).and_then(Pid::from_raw), number(fd)) else {
+                return Err(error);
+            };
             let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-            Ok(rustix::process::pidfd_getfd(pidfd, 1, PidfdGetfdFlags::empty())?)
+            Ok(rustix::process::pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty())?)
         }
         file => Ok(file?.into()),
     }

@@ -16,6 +16,9 @@ use std::collections::HashMap;
 use crate::event::{Event, Payload};
 use crate::wire::{Header, LenUnit, MAX_HEADER, ProtocolError};
 
+/// How much of a payload is kept unless somebody says otherwise.
+pub const MAX_PAYLOAD: usize = 16 << 20;
+
 /// How to read `len`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LenMode {

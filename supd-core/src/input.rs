@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use thiserror::Error;
 
 use crate::signals::{SIGTERM, Signal};
 use crate::stdio;
@@ -141,12 +142,17 @@ pub struct Lines {
 
 /// One line, without its newline.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line<'a> {
-    /// Its bytes.
-    Whole(&'a [u8]),
-    /// It was longer than any record can be, and was thrown away.
-    TooLong,
+pub struct Line<'a> {
+    /// Its number, from 1; empty lines count.
+    pub number: u64,
+    /// Its bytes, unless there were too many.
+    pub text: Result<&'a [u8], TooLong>,
 }
+
+/// A line was longer than any record can be, and was thrown away.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("longer than {MAX_LINE} bytes")]
+pub struct TooLong;
 
 impl Lines {
     /// Takes the next bytes.
@@ -174,11 +180,12 @@ impl Lines {
             let line = self.pos..self.pos + newline;
             self.pos = line.end + 1;
             self.number += 1;
+            let number = self.number;
             if std::mem::take(&mut self.too_long) {
-                return Some(Line::TooLong);
+                return Some(Line { number, text: Err(TooLong) });
             }
             if !self.buf[line.clone()].trim_ascii().is_empty() {
-                return Some(Line::Whole(&self.buf[line]));
+                return Some(Line { number, text: Ok(&self.buf[line]) });
             }
         }
     }
@@ -188,11 +195,6 @@ impl Lines {
         if self.pos < self.buf.len() || self.too_long {
             self.buf.push(b'\n');
         }
-    }
-
-    /// Number of the line that [`Self::next`] gave last, from 1.
-    pub fn number(&self) -> u64 {
-        self.number
     }
 }
 
@@ -205,9 +207,7 @@ mod tests {
         let mut found = Vec::new();
         let mut collect = |lines: &mut Lines| {
             while let Some(line) = lines.next() {
-                let Line::Whole(line) = line else { panic!("too long") };
-                let line = line.to_vec();
-                found.push((lines.number(), line));
+                found.push((line.number, line.text.unwrap().to_vec()));
             }
         };
         for chunk in input.chunks(size) {
@@ -234,8 +234,7 @@ mod tests {
         (0..4).for_each(|_| lines.feed(&chunk));
         assert!(lines.buf.len() <= MAX_LINE);
         lines.feed(b"end\nnext\n");
-        assert_eq!(lines.next(), Some(Line::TooLong));
-        assert_eq!(lines.next(), Some(Line::Whole(b"next")));
-        assert_eq!(lines.number(), 2);
+        assert_eq!(lines.next(), Some(Line { number: 1, text: Err(TooLong) }));
+        assert_eq!(lines.next(), Some(Line { number: 2, text: Ok(b"next") }));
     }
 }

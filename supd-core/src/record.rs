@@ -3,7 +3,6 @@
 //! Keys are supervisor's own names, flat, in a fixed order, absent when the event has none. Reading takes any order
 //! and any spacing, since jq may sit in the middle, and keeps keys that it does not know.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -125,15 +124,11 @@ impl Record {
         Kind::of(&self.eventname)
     }
 
-    /// What identifies the process across a fleet: host, server, group, process.
-    pub fn process_key(&self) -> Option<[Cow<'_, str>; 4]> {
-        let optional = |field: &'_ Option<String>| field.clone().unwrap_or_default().into();
-        Some([
-            optional(&self.host),
-            optional(&self.server),
-            optional(&self.payload.groupname),
-            self.payload.processname.as_deref()?.into(),
-        ])
+    /// What tells processes apart across a fleet: host, server, group, process. `None` for an event without a process.
+    pub fn process_key(&self) -> Option<[String; 4]> {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let payload = &self.payload;
+        Some([text(&self.host), text(&self.server), text(&payload.groupname), payload.processname.clone()?])
     }
 
     /// The body as text where it is UTF-8.

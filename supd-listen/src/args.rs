@@ -1,0 +1,121 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use supd_core::{LenMode, cli};
+
+const EXAMPLES: &str = "\
+Examples, each a line of an [eventlistener:alerts] section with autorestart=true:
+  command=supd-listen -c 'supd-parse --problems | supd-notify slack'
+  command=supd-listen -o /var/log/supd/events.ndjson
+  command=sh -c 'supd-listen | supd-parse --problems | supd-notify slack'
+
+Without supervisord:
+  supd-mock replay -- supd-listen -c 'supd-parse --to text'
+
+Exit status: 0 after end of input or SIGTERM, when the pipeline ended with 0; the
+pipeline's status otherwise; 1 when something failed or the pipeline ended by
+itself; 2 for wrong usage.";
+
+/// A supervisord event listener: hands every event on as one line of JSON
+///
+/// supervisord starts it, sends it events on standard input and waits for replies on standard output. Each event
+/// becomes one JSON object on one line, for a pipeline that supd-listen runs (-c, --), for the next program of a shell
+/// pipeline it stands in (neither option), or for a file (-o). An event is acknowledged once its record has been
+/// handed on; when the pipeline ends, supd-listen ends too, and supervisord sends the event again to its successor.
+#[derive(Debug, clap::Parser)]
+#[command(name = "supd-listen", bin_name = "supd-listen", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    destination: Destination,
+
+    /// Write replies to this descriptor, when standard output and the shell's are both taken:
+    /// { supd-listen --protocol-fd 3 | …; } 3>&1
+    #[arg(long, value_name = "FD", help_heading = "Protocol")]
+    pub protocol_fd: Option<u32>,
+
+    /// What supervisord counts in an event's length: characters (Python 3), bytes (the Go supervisord), or find out
+    #[arg(long, value_name = "UNIT", value_enum, default_value = "auto", help_heading = "Protocol")]
+    pub len: LenMode,
+
+    /// Keep at most this much of an event's payload, and mark what was cut with "truncated"
+    #[arg(long, value_name = "SIZE", value_parser = cli::size, default_value = "16MiB", help_heading = "Protocol")]
+    pub max_payload: usize,
+
+    /// How long the pipeline may take to finish once its input has ended, before SIGTERM, then SIGKILL;
+    /// keep it below supervisord's stopwaitsecs
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "8s")]
+    pub drain_timeout: Duration,
+
+    /// The host's name in every record, instead of what hostname(1) prints
+    #[arg(long, env = "SUPD_HOST", value_name = "NAME")]
+    pub host: Option<String>,
+
+    /// Which messages to write to standard error
+    #[command(flatten)]
+    pub verbosity: cli::Verbosity,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct Destination {
+    /// Run this pipeline with /bin/sh and write records to its standard input; what it prints goes to standard error
+    #[arg(short = 'c', long, value_name = "SCRIPT", help_heading = "Where records go")]
+    shell: Option<OsString>,
+
+    /// Append records to this file
+    #[arg(short, long, value_name = "FILE", help_heading = "Where records go")]
+    output: Option<PathBuf>,
+
+    /// Run this program, without a shell, and write records to its standard input
+    #[arg(last = true, value_name = "PROGRAM", num_args = 1.., help_heading = "Where records go")]
+    program: Vec<OsString>,
+}
+
+/// Where records go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output<'a> {
+    /// A pipeline that /bin/sh runs.
+    Shell(&'a OsString),
+    /// A program with its arguments.
+    Program(&'a [OsString]),
+    /// A file to append to.
+    File(&'a Path),
+    /// Our standard output, the next program of a pipeline that a shell runs.
+    Stdout,
+}
+
+impl Args {
+    /// Where records go.
+    pub fn output(&self) -> Output<'_> {
+        let Destination { shell, output, program } = &self.destination;
+        match (shell, output) {
+            (Some(script), _) => Output::Shell(script),
+            (_, Some(path)) => Output::File(path),
+            _ if !program.is_empty() => Output::Program(program),
+            _ => Output::Stdout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_program_keeps_its_own_options() {
+        let args = Args::try_parse_from(["supd-listen", "--", "prog", "-c", "x"]).unwrap();
+        assert_eq!(args.output(), Output::Program(&["prog".into(), "-c".into(), "x".into()]));
+        Args::try_parse_from(["supd-listen", "-c", "a", "-o", "b"]).unwrap_err();
+        Args::try_parse_from(["supd-listen", "-c", "a", "--", "b"]).unwrap_err();
+    }
+}

@@ -1,0 +1,72 @@
+//! `supd-listen`: speaks supervisord's eventlistener protocol and emits one JSON record a line.
+
+pub mod args;
+mod pipeline;
+mod replies;
+mod session;
+mod sink;
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Parser as _;
+use supd_core::cli::{self, Usage};
+use supd_core::signals::{SIGCHLD, SIGTERM, Signal};
+
+use crate::args::{Args, Output};
+use crate::pipeline::Pipeline;
+use crate::session::{End, Session};
+use crate::sink::Sink;
+
+const NAME: &str = "supd-listen";
+
+/// The program: its exit status is 0 after end of input or SIGTERM (or the pipeline's own, when it ends with another),
+/// 1 when something failed, 2 for wrong usage.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    args.verbosity.start(NAME);
+    cli::run(NAME, || listen(&args))
+}
+
+fn listen(args: &Args) -> anyhow::Result<u8> {
+    if io::stdin().is_terminal() {
+        bail!(Usage(
+            "this is an event listener, which supervisord starts and feeds: put command=supd-listen -c 'supd-parse \
+             --problems | supd-notify log' into an [eventlistener:NAME] section, or try it with: supd-mock replay -- \
+             supd-listen -c 'supd-parse --to text' (see --help)"
+                .into()
+        ));
+    }
+    let output = args.output();
+    let replies = replies::open(&output, args.protocol_fd)?;
+    let sigterm = Signal::watch(SIGTERM).context("catch SIGTERM")?;
+    let sigchld = Signal::watch(SIGCHLD).context("catch SIGCHLD")?;
+    // An output that cannot be opened should not look like a listener that is ready.
+    let sink = match output {
+        Output::File(path) => Some(Sink::file(path)?),
+        Output::Stdout => Some(Sink::stdout()?),
+        Output::Shell(_) | Output::Program(_) => None,
+    };
+    // supervisord sends nothing before this, so nothing slow may come before it.
+    replies.ready()?;
+    let (sink, mut pipeline) = match (sink, Pipeline::start(&output)?) {
+        (None, Some((pipeline, stdin))) => (Sink::pipe(stdin)?, Some(pipeline)),
+        (Some(sink), _) => (sink, None),
+        (None, None) => unreachable!("an output is a sink or a pipeline"),
+    };
+
+    let mut session = Session::new(args, replies, sink, sigterm, sigchld);
+    let result = session.run(pipeline.as_mut());
+    // Closing the sink is what tells the pipeline to finish.
+    let sigchld = session.close();
+    let status = match pipeline {
+        Some(pipeline) => pipeline.drain(&sigchld, args.drain_timeout)?,
+        None => cli::DONE,
+    };
+    match result? {
+        End::Input | End::Sigterm => Ok(status),
+        // Its own status says more, but never that all is well: supervisord would not start us again.
+        End::PipelineEnded => Ok(if status == cli::DONE { cli::FAILED } else { status }),
+    }
+}

@@ -1,0 +1,30 @@
+//! One JSON object a line. A record that was not changed keeps its bytes, unknown keys, order and spacing included.
+
+use super::Format;
+use crate::reader::Item;
+
+pub(crate) struct Ndjson;
+
+impl Format for Ndjson {
+    fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
+        match item.line {
+            Some(line) => {
+                out.extend_from_slice(line);
+                out.push(b'\n');
+            }
+            None => item.record.write_line(out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::formatted;
+    use super::*;
+
+    #[test]
+    fn an_unchanged_record_keeps_its_bytes() {
+        let line = r#"{ "eventname" : "TICK_5", "\u0061":1 }"#;
+        assert_eq!(formatted(Ndjson, &[line, line]), format!("{line}\n{line}\n"));
+    }
+}

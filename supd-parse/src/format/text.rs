@@ -1,0 +1,106 @@
+//! Lines for people: when, where, who, what; log text below, its terminal escapes made visible.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use supd_core::describe::{self, Severity, printable};
+use supd_core::{Kind, Record};
+
+use super::Format;
+use crate::reader::Item;
+
+pub(crate) struct Text {
+    colour: bool,
+    zone: TimeZone,
+}
+
+impl Text {
+    pub(crate) fn new(colour: bool) -> Self {
+        Self { colour, zone: TimeZone::system() }
+    }
+
+    /// Local time to the millisecond; text that is no time as it stands; blank where a capture has none.
+    fn time(&self, record: &Record) -> Option<String> {
+        let text = record.ts.as_deref()?;
+        let local = |ts: Timestamp| ts.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
+        Some(text.parse().map_or_else(|_| printable(text).into_owned(), local))
+    }
+}
+
+impl Format for Text {
+    fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
+        let record = &item.record;
+        if record.kind() == Kind::Mark {
+            return;
+        }
+        let place = [self.time(record), record.host.as_deref().map(|host| printable(host).into_owned())];
+        let mut line: String = place.into_iter().flatten().map(|part| part + "  ").collect();
+        let subject = describe::subject(record);
+        let (on, off) = if self.colour { colour(describe::severity(record)) } else { ("", "") };
+        line += &format!("{on}{} {}{off}{}", printable(&subject), printable(&describe::what(record)), details(record));
+        // A Vec takes all.
+        let _ = writeln!(out, "{line}");
+        if let Some(body) = &record.payload.body {
+            for text in String::from_utf8_lossy(body).lines() {
+                let _ = writeln!(out, "    {}", printable(text));
+            }
+        }
+    }
+}
+
+fn details(record: &Record) -> String {
+    let payload = &record.payload;
+    let parts = [
+        payload.from_state.as_deref().map(|state| format!("was {}", printable(state))),
+        payload.pid.map(|pid| format!("pid {pid}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn colour(severity: Severity) -> (&'static str, &'static str) {
+    let on = match severity {
+        Severity::Critical => "\x1b[1;31m",
+        Severity::Error => "\x1b[31m",
+        Severity::Warning => "\x1b[33m",
+        Severity::Good => "\x1b[32m",
+        Severity::Info => return ("", ""),
+    };
+    (on, "\x1b[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::formatted;
+    use super::*;
+
+    const CRASH: &str = r#"{"ts":"2026-01-05T08:00:00.250Z","host":"db1","eventname":"PROCESS_STATE_EXITED","processname":"web_00","groupname":"web","from_state":"RUNNING","expected":false,"pid":7}"#;
+
+    fn utc(colour: bool) -> Text {
+        Text { colour, zone: TimeZone::UTC }
+    }
+
+    #[test]
+    fn a_crash_is_one_line_that_says_all() {
+        assert_eq!(
+            formatted(utc(false), &[CRASH]),
+            "2026-01-05 08:00:00.250  db1  web:web_00 exited unexpectedly (was RUNNING, pid 7)\n"
+        );
+        assert!(formatted(utc(true), &[CRASH]).contains("\x1b[31mweb:web_00 exited unexpectedly\x1b[0m"));
+    }
+
+    #[test]
+    fn log_text_cannot_act_on_the_terminal() {
+        let log = r#"{"eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","pid":1,"channel":"stdout","data":"é\u001b]0;x\u0007\nmore\n"}"#;
+        assert_eq!(
+            formatted(utc(false), &[log]),
+            "a wrote to stdout (pid 1)\n    é\\u{1b}]0;x\\u{7}\n    more\n"
+        );
+    }
+
+    #[test]
+    fn marks_are_not_for_people() {
+        assert_eq!(formatted(utc(false), &[r#"{"seq":3,"eventname":"SUPD_MARK"}"#]), "");
+    }
+}
