@@ -88,6 +88,13 @@ fn stat_field(pid: u32, number: usize) -> Option<String> {
     after_name.split_whitespace().nth(number - 3).map(str::to_owned)
 }
 
+/// The processes whose parent this is, as far as /proc tells.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|&child| parent_of(child) == Some(pid)).collect()
+}
+
 /// Opens the pipe on which supervisord waits for replies, when our own standard output leads elsewhere.
 ///
 /// # Errors

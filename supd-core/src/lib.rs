@@ -13,6 +13,7 @@ pub mod input;
 pub mod kind;
 pub mod listener;
 pub mod recent;
+pub mod reader;
 pub mod record;
 pub mod signals;
 pub mod stdio;

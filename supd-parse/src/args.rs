@@ -8,7 +8,7 @@ use supd_core::{EventPattern, cli};
 
 use crate::filter::{Filter, GroupPattern, ProcessPattern};
 use crate::format::{Format, json, ndjson, text};
-pub use crate::reader::From;
+pub use supd_core::reader::From;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,7 +6,7 @@ use supd_core::{EventPattern, Kind, Record, State};
 use wildmatch::WildMatch;
 
 use crate::problems::Problems;
-use crate::reader::Item;
+use supd_core::reader::Item;
 
 /// A glob on `name`, or on `group:name` when it holds a colon: names cannot.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@ pub mod args;
 mod filter;
 mod format;
 mod problems;
-mod reader;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -17,7 +16,7 @@ use supd_core::{Kind, cli, stdio};
 use crate::args::Args;
 use crate::filter::Filter;
 use crate::format::Format;
-use crate::reader::{Item, Reader};
+use supd_core::reader::{Item, Reader};
 
 const NAME: &str = "supd-parse";
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use supd_core::{Kind, Record, State, describe};
 
-use crate::reader::Item;
+use supd_core::reader::Item;
 
 /// More processes than this in trouble at once, and the recovery of the rest goes unmarked: memory stays bounded
 /// whatever names come.
@@ -58,7 +58,7 @@ mod tests {
                 r#"{{"serial":{serial},"eventname":"PROCESS_STATE_{state}","processname":"{process}","groupname":"g"{expected}}}"#
             );
             let record = Record::from_line(text.as_bytes()).unwrap();
-            let mut item = Item { record, line: Some(text.as_bytes()) };
+            let mut item = Item { record, line: Some(text.as_bytes()), unit: None };
             let passes = problems.passes(&mut item);
             assert_eq!(item.line.is_none(), item.record.extra.contains_key("resolves"));
             passes.then(|| (serial, item.record.extra.get("resolves").and_then(|serial| serial.as_u64())))

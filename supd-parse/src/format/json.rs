@@ -3,7 +3,7 @@
 use supd_core::Kind;
 
 use super::Format;
-use crate::reader::Item;
+use supd_core::reader::Item;
 
 #[derive(Default)]
 pub(crate) struct Json {

@@ -4,7 +4,7 @@ pub(crate) mod json;
 pub(crate) mod ndjson;
 pub(crate) mod text;
 
-use crate::reader::Item;
+use supd_core::reader::Item;
 
 /// Turns records into bytes.
 pub(crate) trait Format {
@@ -24,7 +24,7 @@ pub(crate) fn formatted(mut format: impl Format, lines: &[&str]) -> String {
     format.begin(&mut out);
     for line in lines {
         let record = supd_core::Record::from_line(line.as_bytes()).unwrap();
-        format.write(&Item { record, line: Some(line.as_bytes()) }, &mut out);
+        format.write(&Item { record, line: Some(line.as_bytes()), unit: None }, &mut out);
     }
     format.end(&mut out);
     String::from_utf8(out).unwrap()

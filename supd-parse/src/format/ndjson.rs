@@ -1,7 +1,7 @@
 //! One JSON object a line. A record that was not changed keeps its bytes, unknown keys, order and spacing included.
 
 use super::Format;
-use crate::reader::Item;
+use supd_core::reader::Item;
 
 pub(crate) struct Ndjson;
 

@@ -8,7 +8,7 @@ use supd_core::describe::{self, Severity, printable};
 use supd_core::{Kind, Record};
 
 use super::Format;
-use crate::reader::Item;
+use supd_core::reader::Item;
 
 pub(crate) struct Text {
     colour: bool,

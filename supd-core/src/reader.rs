@@ -1,8 +1,9 @@
 //! Records out of a file's bytes, whichever of the two forms it has: NDJSON, or a raw capture of the protocol.
 
-use supd_core::decoder::MAX_PAYLOAD;
-use supd_core::input::{Line, Lines};
-use supd_core::{Decoded, Decoder, LenMode, Record};
+use crate::decoder::{Decoded, Decoder, LenMode, MAX_PAYLOAD};
+use crate::input::{Line, Lines};
+use crate::record::Record;
+use crate::wire::LenUnit;
 
 /// In what form a file comes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -16,19 +17,26 @@ pub enum From {
     Raw,
 }
 
-/// A record, and the line it came from unless it has been changed.
-pub(crate) struct Item<'a> {
-    pub(crate) record: Record,
-    pub(crate) line: Option<&'a [u8]>,
+/// A record, and what is known of the bytes it came from.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// The record.
+    pub record: Record,
+    /// The line that says the same; whoever changes the record takes it away.
+    pub line: Option<&'a [u8]>,
+    /// How `len` was counted, where that is known: in a raw capture.
+    pub unit: Option<LenUnit>,
 }
 
 /// One file's records.
-pub(crate) struct Reader {
+#[derive(Debug)]
+pub struct Reader {
     form: Form,
     name: String,
     malformed: u64,
 }
 
+#[derive(Debug)]
 enum Form {
     /// Too little has come to tell.
     Undecided(Vec<u8>),
@@ -37,7 +45,8 @@ enum Form {
 }
 
 impl Reader {
-    pub(crate) fn new(from: From, name: &str) -> Self {
+    /// A reader of a file that messages call by this name.
+    pub fn new(from: From, name: &str) -> Self {
         let form = match from {
             From::Auto => Form::Undecided(Vec::new()),
             From::Ndjson => Form::Ndjson(Lines::default()),
@@ -46,7 +55,8 @@ impl Reader {
         Self { form, name: name.to_owned(), malformed: 0 }
     }
 
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes, however they were cut.
+    pub fn feed(&mut self, bytes: &[u8]) {
         match &mut self.form {
             Form::Undecided(start) => {
                 start.extend_from_slice(bytes);
@@ -64,7 +74,7 @@ impl Reader {
     }
 
     /// No more bytes will come.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         match &mut self.form {
             Form::Undecided(start) => {
                 let mut lines = Lines::default();
@@ -77,13 +87,21 @@ impl Reader {
         }
     }
 
+    /// What messages call the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How many lines were no records; each has been reported.
-    pub(crate) fn malformed(&self) -> u64 {
+    pub fn malformed(&self) -> u64 {
         self.malformed
     }
 
-    /// Gives every record that has come whole.
-    pub(crate) fn each(&mut self, mut give: impl FnMut(Item<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Gives every record that has come whole. A malformed line is reported, counted and skipped.
+    ///
+    /// # Errors
+    /// The receiver's; or a raw capture that makes no sense from some point on.
+    pub fn each(&mut self, mut give: impl FnMut(Item<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let name = &self.name;
         match &mut self.form {
             Form::Undecided(_) => {}
@@ -101,8 +119,8 @@ impl Reader {
             Form::Raw(decoder) => loop {
                 match decoder.next() {
                     Ok(None) => break,
-                    Ok(Some(Decoded::Event(event, _))) => {
-                        give(Item { record: Record::from_event(event), line: None })?;
+                    Ok(Some(Decoded::Event(event, unit))) => {
+                        give(Item { record: Record::from_event(event), line: None, unit: Some(unit) })?;
                     }
                     Ok(Some(Decoded::Stray { bytes, eventname })) => {
                         log::warn!("read '{name}': skipped {bytes} bytes of '{eventname}' that 'len' did not count");
@@ -121,7 +139,7 @@ fn from_line(line: &[u8]) -> Result<Item<'_>, String> {
         // There is one line, and its number in the file is said already.
         error.to_string().replace(" at line 1 column ", " at column ")
     })?;
-    Ok(Item { record, line: Some(line) })
+    Ok(Item { record, line: Some(line), unit: None })
 }
 
 fn raw() -> Form {

@@ -1,0 +1,121 @@
+//! The events to play: read from a file bit by bit, or the built-in bad day.
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use supd_core::reader::{From, Item, Reader};
+use supd_core::{Kind, LenUnit, Record};
+
+use crate::generate;
+
+/// An event as it will be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) serial: u64,
+    pub(crate) eventname: String,
+    pub(crate) wire: Vec<u8>,
+    /// How long after the first event it happened, where that is known.
+    pub(crate) at: Option<Duration>,
+}
+
+/// Events in the order in which they are sent.
+pub(crate) struct Events {
+    /// What is still to be read; `None` when all has been.
+    file: Option<(Box<dyn std::io::Read>, Reader)>,
+    queue: VecDeque<Planned>,
+    first: Option<Timestamp>,
+    unit: Option<LenUnit>,
+    malformed: u64,
+}
+
+impl Events {
+    /// The events of a file, standard input for `-`, the bad day for none. A given unit overrides a capture's own.
+    pub(crate) fn open(path: Option<&Path>, from: From, unit: Option<LenUnit>) -> anyhow::Result<Self> {
+        let mut events = Self { file: None, queue: VecDeque::new(), first: None, unit, malformed: 0 };
+        let Some(path) = path else {
+            for record in generate::bad_day() {
+                events.plan(&record, None)?;
+            }
+            return Ok(events);
+        };
+        let name = path.display().to_string();
+        let file: Box<dyn std::io::Read> = if name == "-" {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(std::fs::File::open(path).with_context(|| format!("open '{name}'"))?)
+        };
+        events.file = Some((file, Reader::new(from, &name)));
+        Ok(events)
+    }
+
+    /// The next event, without taking it; `None` when there is none left.
+    pub(crate) fn peek(&mut self) -> anyhow::Result<Option<&Planned>> {
+        while self.queue.is_empty() && self.file.is_some() {
+            self.read()?;
+        }
+        Ok(self.queue.front())
+    }
+
+    /// Takes the event that [`Self::peek`] showed.
+    pub(crate) fn take(&mut self) -> Option<Planned> {
+        self.queue.pop_front()
+    }
+
+    /// How many lines were no events.
+    pub(crate) fn malformed(&self) -> u64 {
+        self.malformed
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        let Some((mut file, mut reader)) = self.file.take() else {
+            return Ok(());
+        };
+        let mut buf = vec![0; 64 * 1024];
+        let bytes = file.read(&mut buf).with_context(|| format!("read '{}'", reader.name()))?;
+        if bytes == 0 {
+            reader.finish();
+        } else {
+            reader.feed(&buf[..bytes]);
+        }
+        let name = reader.name().to_owned();
+        reader.each(|Item { record, unit, .. }| {
+            self.plan(&record, unit).unwrap_or_else(|error| {
+                log::error!("read '{name}': {error:#}; skipped");
+                self.malformed += 1;
+            });
+            Ok(())
+        })?;
+        if bytes == 0 {
+            self.malformed += reader.malformed();
+        } else {
+            self.file = Some((file, reader));
+        }
+        Ok(())
+    }
+
+    fn plan(&mut self, record: &Record, unit: Option<LenUnit>) -> anyhow::Result<()> {
+        // What our own programs add never was on supervisord's wire.
+        if matches!(record.kind(), Kind::Mark | Kind::Gap) {
+            return Ok(());
+        }
+        let event = record.to_event().with_context(|| record.eventname.clone())?;
+        let ts: Option<Timestamp> = record.ts.as_deref().and_then(|ts| ts.parse().ok());
+        let first = *self.first.get_or_insert(ts.unwrap_or_default());
+        self.queue.push_back(Planned {
+            serial: event.header.serial,
+            wire: event.encode(self.unit.or(unit).unwrap_or(LenUnit::Chars)),
+            eventname: event.header.eventname,
+            at: ts.and_then(|ts| Duration::try_from(ts.duration_since(first)).ok()),
+        });
+        Ok(())
+    }
+}
+
+/// An error for a file without a single event: a replay of nothing proves nothing.
+pub(crate) fn nothing_to_play(path: Option<&Path>) -> anyhow::Error {
+    anyhow!("read '{}': it holds no event", path.unwrap_or(Path::new("-")).display())
+}

@@ -1,0 +1,155 @@
+//! One supervisord and its processes, as far as its events show them: states follow each other as supervisor's do, and
+//! every serial, pid and time follows the one before.
+
+use jiff::{SignedDuration, Timestamp};
+use supd_core::{Payload, Record};
+
+use super::rng::Rng;
+
+/// A simulated supervisord. Its methods let something happen and append the events.
+pub(crate) struct World {
+    host: String,
+    boot: String,
+    pub(crate) now: Timestamp,
+    serial: u64,
+    next_pid: u64,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) events: Vec<Record>,
+}
+
+/// A process of a simulated supervisord.
+#[derive(Clone)]
+pub(crate) struct Process {
+    group: String,
+    name: String,
+    state: &'static str,
+    pid: u64,
+}
+
+impl World {
+    /// A supervisord that has not started anything, with these processes (`group:name`, or a name alone).
+    pub(crate) fn new(host: &str, now: Timestamp, rng: &mut Rng, names: &[&str]) -> Self {
+        let process = |name: &&str| {
+            let (group, name) = name.split_once(':').unwrap_or((name, name));
+            Process { group: group.to_owned(), name: name.to_owned(), state: "STOPPED", pid: 0 }
+        };
+        Self {
+            host: host.to_owned(),
+            boot: format!("{:08x}-1-{}", rng.between(0, u32::MAX.into()), rng.between(100, 99_999)),
+            now,
+            serial: 0,
+            next_pid: rng.between(300, 20_000),
+            processes: names.iter().map(process).collect(),
+            events: Vec::new(),
+        }
+    }
+
+    pub(crate) fn wait_ms(&mut self, ms: u64) {
+        let span = SignedDuration::from_millis(i64::try_from(ms).expect("a span of years at most"));
+        self.now += span;
+    }
+
+    /// supervisord starts, and everything with it.
+    pub(crate) fn boot(&mut self, startsecs_ms: u64) {
+        self.emit("SUPERVISOR_STATE_CHANGE_RUNNING", Payload::default());
+        for index in 0..self.processes.len() {
+            self.starting(index, 0);
+            self.wait_ms(2);
+        }
+        self.wait_ms(startsecs_ms);
+        (0..self.processes.len()).for_each(|index| self.running(index));
+    }
+
+    pub(crate) fn starting(&mut self, index: usize, tries: u64) {
+        self.next_pid += 1;
+        self.processes[index].pid = self.next_pid;
+        self.change(index, "STARTING", |payload, _| payload.tries = Some(tries));
+    }
+
+    pub(crate) fn running(&mut self, index: usize) {
+        self.change(index, "RUNNING", |payload, pid| payload.pid = Some(pid));
+    }
+
+    pub(crate) fn exited(&mut self, index: usize, expected: bool) {
+        self.change(index, "EXITED", |payload, pid| {
+            payload.expected = Some(expected);
+            payload.pid = Some(pid);
+        });
+    }
+
+    /// A process that ended after it was RUNNING comes back.
+    pub(crate) fn restarted(&mut self, index: usize, startsecs_ms: u64) {
+        self.wait_ms(1);
+        self.starting(index, 0);
+        self.wait_ms(startsecs_ms);
+        self.running(index);
+    }
+
+    /// A process that does not come up: three more tries, each after a longer pause, and the end.
+    pub(crate) fn gives_up(&mut self, index: usize, pause_ms: u64) {
+        for tries in 1..=4 {
+            self.wait_ms(pause_ms / 10);
+            self.change(index, "BACKOFF", |payload, _| payload.tries = Some(tries));
+            if tries == 4 {
+                self.change(index, "FATAL", |_, _| {});
+            } else {
+                self.wait_ms(pause_ms * tries);
+                self.starting(index, tries);
+            }
+        }
+    }
+
+    pub(crate) fn stopped(&mut self, index: usize, ms: u64) {
+        self.change(index, "STOPPING", |payload, pid| payload.pid = Some(pid));
+        self.wait_ms(ms);
+        self.change(index, "STOPPED", |payload, pid| payload.pid = Some(pid));
+    }
+
+    /// A process writes to its standard error.
+    pub(crate) fn logs(&mut self, index: usize, text: &str) {
+        let Process { group, name, pid, .. } = self.processes[index].clone();
+        let payload = Payload {
+            processname: Some(name),
+            groupname: Some(group),
+            pid: Some(pid),
+            channel: Some("stderr".into()),
+            body: Some(text.into()),
+            ..Payload::default()
+        };
+        self.emit("PROCESS_LOG_STDERR", payload);
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        self.emit("SUPERVISOR_STATE_CHANGE_STOPPING", Payload::default());
+    }
+
+    fn change(&mut self, index: usize, state: &'static str, fill: impl Fn(&mut Payload, u64)) {
+        let process = &mut self.processes[index];
+        let mut payload = Payload {
+            processname: Some(process.name.clone()),
+            groupname: Some(process.group.clone()),
+            from_state: Some(process.state.to_owned()),
+            ..Payload::default()
+        };
+        fill(&mut payload, process.pid);
+        process.state = state;
+        self.emit(&format!("PROCESS_STATE_{state}"), payload);
+    }
+
+    fn emit(&mut self, eventname: &str, payload: Payload) {
+        self.events.push(Record {
+            ts: Some(format!("{:.3}", self.now)),
+            host: Some(self.host.clone()),
+            boot: Some(self.boot.clone()),
+            ver: Some("3.0".to_owned()),
+            server: Some("supervisor".to_owned()),
+            serial: Some(self.serial),
+            pool: Some("alerts".to_owned()),
+            poolserial: Some(self.serial),
+            eventname: eventname.to_owned(),
+            payload,
+            ..Record::default()
+        });
+        self.serial += 1;
+    }
+}

@@ -1,0 +1,32 @@
+//! `supd-mock`: plays supervisord, so that a listener can be tried, tested and fed without it.
+
+pub mod args;
+mod emit;
+mod events;
+mod generate;
+mod process;
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use supd_core::{cli, stdio};
+
+use crate::args::{Args, Command};
+
+const NAME: &str = "supd-mock";
+
+/// The program: its exit status is 0 when all went well, 1 when something failed (a listener that broke the protocol,
+/// an event it did not accept, a line that could not be read), 2 for wrong usage.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    args.verbosity.start(NAME);
+    cli::run(NAME, || {
+        stdio::refuse_supervisords_pipe()?;
+        match args.command {
+            Command::Replay(replay) => replay::run(&replay),
+            Command::Emit(emit) => emit::run(&emit),
+            Command::Generate(generate) => generate::run(&generate),
+        }
+    })
+}
