@@ -18,8 +18,12 @@ use thiserror::Error;
 use crate::stdio::is_fifo;
 
 /// What supervisord sets; see "Subprocess Environment" in its documentation.
-const VARIABLES: [&str; 4] =
-    ["SUPERVISOR_ENABLED", "SUPERVISOR_SERVER_URL", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME"];
+const VARIABLES: [&str; 4] = [
+    "SUPERVISOR_ENABLED",
+    "SUPERVISOR_SERVER_URL",
+    "SUPERVISOR_PROCESS_NAME",
+    "SUPERVISOR_GROUP_NAME",
+];
 
 /// Two processes above us (or ourselves and one).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +41,9 @@ pub enum NoPipe {
     #[error("this was not started by supervisord (SUPERVISOR_ENABLED is not set)")]
     NotSupervised,
     /// Nobody is between supervisord and us who could hold it.
-    #[error("there is no shell between supervisord and this program, so this program's standard output is supervisord's pipe")]
+    #[error(
+        "there is no shell between supervisord and this program, so this program's standard output is supervisord's pipe"
+    )]
     Topmost,
     /// The process that supervisord started has another standard output.
     #[error("the standard output of process {0}, which supervisord started, is not supervisord's pipe")]
@@ -64,7 +70,10 @@ impl Ancestry {
             topmost = parent;
             parent = parent_of(parent)?;
         }
-        Some(Self { topmost, supervisord: parent })
+        Some(Self {
+            topmost,
+            supervisord: parent,
+        })
     }
 }
 
@@ -73,7 +82,8 @@ fn carries(pid: u32, ours: &[Vec<u8>]) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };
-    ours.iter().all(|ours| environment.split(|&byte| byte == 0).any(|theirs| theirs == ours))
+    ours.iter()
+        .all(|ours| environment.split(|&byte| byte == 0).any(|theirs| theirs == ours))
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
@@ -165,7 +175,11 @@ pub fn boot() -> String {
 fn known_boot() -> Option<String> {
     let supervisord = Ancestry::climb()?.supervisord;
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(format!("{}-{supervisord}-{}", boot_id.get(..8)?, stat_field(supervisord, 22)?))
+    Some(format!(
+        "{}-{supervisord}-{}",
+        boot_id.get(..8)?,
+        stat_field(supervisord, 22)?
+    ))
 }
 
 /// The machine's name, as `hostname` prints it.
@@ -180,7 +194,10 @@ mod tests {
     #[test]
     fn fields_of_stat_are_counted_as_in_its_manual() {
         let pid = std::process::id();
-        assert_eq!(stat_field(pid, 4), Some(std::os::unix::process::parent_id().to_string()));
+        assert_eq!(
+            stat_field(pid, 4),
+            Some(std::os::unix::process::parent_id().to_string())
+        );
         assert!(stat_field(pid, 22).unwrap().parse::<u64>().unwrap() > 0);
     }
 

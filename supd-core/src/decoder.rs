@@ -33,6 +33,10 @@ pub enum LenMode {
 
 /// What [`Decoder::next`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every one is an event, which a box would only slow down"
+)]
 pub enum Decoded {
     /// A whole event, and the unit in which its `len` was counted.
     Event(Event, LenUnit),
@@ -122,7 +126,10 @@ impl Decoder {
     ///
     /// # Errors
     /// [`ProtocolError`] when the bytes are no event; the decoder cannot go on after that.
-    #[expect(clippy::should_implement_trait, reason = "None means 'not yet', an iterator's means 'never again'")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "None means 'not yet', an iterator's means 'never again'"
+    )]
     pub fn next(&mut self) -> Result<Option<Decoded>, ProtocolError> {
         if self.partial.is_none() {
             match self.stray()? {
@@ -153,8 +160,13 @@ impl Decoder {
         let Some(newline) = memchr::memchr(b'\n', rest) else {
             return match rest.len() {
                 0 => Ok(None),
-                MAX_HEADER.. => Err(ProtocolError::header(rest, format!("no end within {MAX_HEADER} bytes"))),
-                _ if self.ended => Err(ProtocolError::CutShort { what: "header".into() }),
+                MAX_HEADER.. => Err(ProtocolError::header(
+                    rest,
+                    format!("no end within {MAX_HEADER} bytes"),
+                )),
+                _ if self.ended => Err(ProtocolError::CutShort {
+                    what: "header".into(),
+                }),
                 _ => Ok(None),
             };
         };
@@ -211,7 +223,9 @@ impl Decoder {
                 None => Ok(None),
             },
             // Nothing comes after a live event, so whatever comes is its own.
-            None if !self.rest().is_empty() || self.partial.as_ref().is_some_and(|p| p.bytes > p.header.len) => {
+            None if !self.rest().is_empty()
+                || self.partial.as_ref().is_some_and(|p| p.bytes > p.header.len) =>
+            {
                 self.take_chars()
             }
             None if self.ended => Ok(self.complete(LenUnit::Bytes)),
@@ -232,9 +246,9 @@ impl Decoder {
 
     fn wait_or_cut_short(&self) -> Result<Option<Decoded>, ProtocolError> {
         match &self.partial {
-            Some(partial) if self.ended => {
-                Err(ProtocolError::CutShort { what: format!("'{}'", partial.header.eventname) })
-            }
+            Some(partial) if self.ended => Err(ProtocolError::CutShort {
+                what: format!("'{}'", partial.header.eventname),
+            }),
             _ => Ok(None),
         }
     }
@@ -309,7 +323,14 @@ struct Partial {
 
 impl Partial {
     fn new(header: Header) -> Self {
-        Self { header, kept: Vec::new(), bytes: 0, chars: 0, lacking: 0, saw_non_ascii: false }
+        Self {
+            header,
+            kept: Vec::new(),
+            bytes: 0,
+            chars: 0,
+            lacking: 0,
+            saw_non_ascii: false,
+        }
     }
 
     /// More characters should come if `len` counts characters.
@@ -380,7 +401,10 @@ impl Partial {
         }
         let mut payload = Payload::parse(&self.header.eventname, &self.kept);
         payload.truncated = truncated;
-        Event { header: self.header, payload }
+        Event {
+            header: self.header,
+            payload,
+        }
     }
 }
 

@@ -65,13 +65,16 @@ pub fn subject(record: &Record) -> String {
 /// What happened, as the rest of a sentence that begins with the [`subject`].
 pub fn what(record: &Record) -> Cow<'static, str> {
     let payload = &record.payload;
-    let again = |tries: Option<u64>| tries.filter(|&tries| tries > 0).map_or(String::new(), |n| format!(" (try {n})"));
+    let again = |word: &str| match payload.tries {
+        Some(tries) if tries > 0 => format!("{word} try {tries}"),
+        _ => String::new(),
+    };
     match record.kind() {
         Kind::ProcessState(state) => match state {
-            State::Starting => format!("is starting{}", again(payload.tries)).into(),
+            State::Starting => format!("is starting{}", again(",")).into(),
             State::Running if record.extra.contains_key("resolves") => "is running again".into(),
             State::Running => "is running".into(),
-            State::Backoff => format!("exited too quickly{}; supervisord tries again", again(payload.tries)).into(),
+            State::Backoff => format!("exited too quickly{}; supervisord tries again", again(" on")).into(),
             State::Stopping => "is being stopped".into(),
             State::Stopped => "has been stopped".into(),
             State::Exited if payload.expected == Some(false) => "exited unexpectedly".into(),
@@ -81,7 +84,9 @@ pub fn what(record: &Record) -> Cow<'static, str> {
         },
         Kind::ProcessLog => format!("wrote to {}", channel(record)).into(),
         Kind::ProcessCommunication => format!("sent a communication on {}", channel(record)).into(),
-        Kind::RemoteCommunication => format!("was sent '{}'", payload.r#type.as_deref().unwrap_or_default()).into(),
+        Kind::RemoteCommunication => {
+            format!("was sent '{}'", payload.r#type.as_deref().unwrap_or_default()).into()
+        }
         Kind::SupervisorStateChange if record.eventname.ends_with("STOPPING") => "is stopping".into(),
         Kind::SupervisorStateChange => "is running".into(),
         Kind::Tick => "ticked".into(),
@@ -92,9 +97,29 @@ pub fn what(record: &Record) -> Cow<'static, str> {
     }
 }
 
+/// What else is known, in brackets after a space: ` (was RUNNING, pid 7)`; or nothing.
+pub fn details(record: &Record) -> String {
+    let payload = &record.payload;
+    let parts = [
+        payload.from_state.as_ref().map(|state| format!("was {state}")),
+        payload.pid.map(|pid| format!("pid {pid}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    }
+}
+
 /// `stdout` or `stderr`: Python's supervisord says so in a token, and both do so in the event's name.
 fn channel(record: &Record) -> String {
-    let named = record.eventname.rsplit('_').next().unwrap_or_default().to_ascii_lowercase();
+    let named = record
+        .eventname
+        .rsplit('_')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     record.payload.channel.clone().unwrap_or(named)
 }
 
@@ -109,12 +134,19 @@ fn gap(record: &Record) -> String {
 /// The text with everything that a terminal would act upon, or that would turn the reading order round, made visible.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let acts = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(acts) {
         return text.into();
     }
-    let show = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
+    let show = |c: char| {
+        if acts(c) {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
     text.chars().map(show).collect::<String>().into()
 }
 
@@ -131,21 +163,29 @@ mod tests {
         let crash = record(
             r#"{"eventname":"PROCESS_STATE_EXITED","processname":"web_00","groupname":"web","expected":false}"#,
         );
-        assert_eq!(format!("{} {}", subject(&crash), what(&crash)), "web:web_00 exited unexpectedly");
+        assert_eq!(
+            format!("{} {}", subject(&crash), what(&crash)),
+            "web:web_00 exited unexpectedly"
+        );
         assert_eq!(severity(&crash), Severity::Error);
         assert!(is_problem(&crash));
     }
 
     #[test]
     fn an_expected_exit_is_no_problem() {
-        let exit = record(r#"{"eventname":"PROCESS_STATE_EXITED","processname":"a","groupname":"a","expected":true}"#);
+        let exit = record(
+            r#"{"eventname":"PROCESS_STATE_EXITED","processname":"a","groupname":"a","expected":true}"#,
+        );
         assert_eq!((subject(&exit).as_str(), is_problem(&exit)), ("a", false));
     }
 
     #[test]
     fn a_gap_says_how_many_events_are_missing() {
         let gap = record(r#"{"eventname":"SUPD_GAP","server":"prod","missing":52}"#);
-        assert_eq!(format!("{} {}", subject(&gap), what(&gap)), "prod dropped 52 events before they could be sent");
+        assert_eq!(
+            format!("{} {}", subject(&gap), what(&gap)),
+            "prod dropped 52 events before they could be sent"
+        );
     }
 
     #[test]

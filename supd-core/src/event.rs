@@ -45,7 +45,10 @@ impl Event {
     /// The bytes that supervisord sends, `len` counted in this unit. A truncated event gives what was kept of it.
     pub fn encode(&self, unit: LenUnit) -> Vec<u8> {
         let payload = self.payload.encode(&self.header.eventname);
-        let header = Header { len: unit.measure(&payload), ..self.header.clone() };
+        let header = Header {
+            len: unit.measure(&payload),
+            ..self.header.clone()
+        };
         let mut wire = header.encode().into_bytes();
         wire.extend_from_slice(&payload);
         wire
@@ -60,7 +63,10 @@ impl Payload {
             None => (bytes, None),
         };
         let line = String::from_utf8_lossy(line);
-        let mut payload = Self { body, ..Self::default() };
+        let mut payload = Self {
+            body,
+            ..Self::default()
+        };
         // The type of a remote communication is whatever its sender chose, spaces and all.
         if Kind::of(eventname) == Kind::RemoteCommunication
             && let Some(name) = line.strip_prefix("type:")
@@ -69,13 +75,21 @@ impl Payload {
             return payload;
         }
         if line.is_empty() && !bytes.is_empty() {
-            return Self { body: Some(bytes.to_vec()), ..Self::default() };
+            return Self {
+                body: Some(bytes.to_vec()),
+                ..Self::default()
+            };
         }
         // Only U+0020 separates tokens, and only the first colon a name from its value; names may hold tabs, NBSPs.
         for token in line.split(' ').filter(|token| !token.is_empty()) {
-            let known = token.split_once(':').is_some_and(|(key, value)| payload.take(key, value));
+            let known = token
+                .split_once(':')
+                .is_some_and(|(key, value)| payload.take(key, value));
             if !known {
-                return Self { body: Some(bytes.to_vec()), ..Self::default() };
+                return Self {
+                    body: Some(bytes.to_vec()),
+                    ..Self::default()
+                };
             }
         }
         payload
@@ -135,7 +149,10 @@ impl Payload {
 
     fn take_number(&mut self, key: &str, value: &str) -> bool {
         // A number that would be written in another way than it came stays the string that it is.
-        let number = value.parse::<u64>().ok().filter(|number| number.to_string() == value);
+        let number = value
+            .parse::<u64>()
+            .ok()
+            .filter(|number| number.to_string() == value);
         match (key, number) {
             ("tries", Some(_)) => self.tries = number,
             ("pid", Some(_)) => self.pid = number,
@@ -196,21 +213,38 @@ mod tests {
             "processname:a groupname:a pid:1 channel:stdout\nver:3.0 é\n\nx",
         );
         assert_eq!(log.body.as_deref(), Some("ver:3.0 é\n\nx".as_bytes()));
-        assert_eq!(parse("REMOTE_COMMUNICATION", "type:two words\n").r#type.as_deref(), Some("two words"));
-        assert_eq!(parse("REMOTE_COMMUNICATION", "type:\nx").r#type.as_deref(), Some(""));
+        assert_eq!(
+            parse("REMOTE_COMMUNICATION", "type:two words\n")
+                .r#type
+                .as_deref(),
+            Some("two words")
+        );
+        assert_eq!(
+            parse("REMOTE_COMMUNICATION", "type:\nx").r#type.as_deref(),
+            Some("")
+        );
     }
 
     #[test]
     fn names_are_split_at_spaces_only() {
-        let odd = parse("PROCESS_STATE_FATAL", "processname:a\tb\u{a0}c\u{2028}=; groupname:😀 from_state:BACKOFF");
+        let odd = parse(
+            "PROCESS_STATE_FATAL",
+            "processname:a\tb\u{a0}c\u{2028}=; groupname:😀 from_state:BACKOFF",
+        );
         assert_eq!(odd.processname.as_deref(), Some("a\tb\u{a0}c\u{2028}=;"));
     }
 
     #[test]
     fn unknown_tokens_keep_name_and_string_and_odd_numbers_stay_strings() {
-        let odd = parse("PROCESS_STATE_RUNNING", "processname:a groupname:a pid:7 cgroup:x:y");
+        let odd = parse(
+            "PROCESS_STATE_RUNNING",
+            "processname:a groupname:a pid:7 cgroup:x:y",
+        );
         assert_eq!(odd.other, [("cgroup".to_owned(), "x:y".to_owned())]);
-        assert_eq!(parse("X", "pid:007").other, [("pid".to_owned(), "007".to_owned())]);
+        assert_eq!(
+            parse("X", "pid:007").other,
+            [("pid".to_owned(), "007".to_owned())]
+        );
     }
 
     #[test]

@@ -29,7 +29,17 @@ impl Watch {
     /// # Errors
     /// When the signal cannot be caught.
     pub fn new(drain_timeout: Duration) -> io::Result<Self> {
-        Ok(Self { sigterm: Signal::watch(SIGTERM)?, drain_timeout, deadline: None, stdout: false })
+        Ok(Self {
+            sigterm: Signal::watch(SIGTERM)?,
+            drain_timeout,
+            deadline: None,
+            stdout: false,
+        })
+    }
+
+    /// When reading stops, ended or not; set by SIGTERM.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Also notices when the reader of our standard output leaves.
@@ -54,9 +64,16 @@ impl Source {
     pub fn open(path: Option<&Path>) -> io::Result<Self> {
         let (file, name) = match path {
             Some(path) if path.as_os_str() != "-" => (File::open(path)?, path.display().to_string()),
-            _ => (io::stdin().as_fd().try_clone_to_owned()?.into(), "stdin".to_owned()),
+            _ => (
+                io::stdin().as_fd().try_clone_to_owned()?.into(),
+                "stdin".to_owned(),
+            ),
         };
-        Ok(Self { file, name, buf: vec![0; 64 * 1024] })
+        Ok(Self {
+            file,
+            name,
+            buf: vec![0; 64 * 1024],
+        })
     }
 
     /// What messages call it.
@@ -78,7 +95,11 @@ impl Source {
             before_waiting()?;
             while !self.is_ready(watch, watch.deadline)? {
                 if watch.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    log::warn!("read '{}': still open {:?} after SIGTERM; ending", self.name, watch.drain_timeout);
+                    log::warn!(
+                        "read '{}': still open {:?} after SIGTERM; ending",
+                        self.name,
+                        watch.drain_timeout
+                    );
                     return Ok(&[]);
                 }
             }
@@ -94,18 +115,27 @@ impl Source {
 
     fn is_ready(&self, watch: &mut Watch, until: Option<Instant>) -> anyhow::Result<bool> {
         let stdout = io::stdout();
-        let mut fds = vec![PollFd::new(&self.file, PollFlags::IN), PollFd::new(&watch.sigterm, PollFlags::IN)];
+        let mut fds = vec![
+            PollFd::new(&self.file, PollFlags::IN),
+            PollFd::new(&watch.sigterm, PollFlags::IN),
+        ];
         if watch.stdout {
             // No event asked for: the end of the reader is reported all the same.
             fds.push(PollFd::new(&stdout, PollFlags::empty()));
         }
         stdio::poll(&mut fds, until).map_err(|error| self.error(error))?;
         let happened: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
-        if happened.get(2).is_some_and(|flags| flags.contains(PollFlags::ERR)) {
+        if happened
+            .get(2)
+            .is_some_and(|flags| flags.contains(PollFlags::ERR))
+        {
             return Err(stdio::ClosedStdout.into());
         }
         if !happened[1].is_empty() && watch.sigterm.take() && watch.deadline.is_none() {
-            log::info!("SIGTERM: reading on to the end of input, for at most {:?}", watch.drain_timeout);
+            log::info!(
+                "SIGTERM: reading on to the end of input, for at most {:?}",
+                watch.drain_timeout
+            );
             watch.deadline = Some(Instant::now() + watch.drain_timeout);
         }
         Ok(!happened[0].is_empty())
@@ -125,7 +155,9 @@ pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = anyhow::Result<Source>
         })
     };
     let none = paths.is_empty().then_some(None);
-    none.into_iter().chain(paths.iter().map(|path| Some(path.as_path()))).map(open)
+    none.into_iter()
+        .chain(paths.iter().map(|path| Some(path.as_path())))
+        .map(open)
 }
 
 /// A longer line cannot be a record: a payload of 16 MiB, all of it escaped.
@@ -160,7 +192,9 @@ impl Lines {
         self.buf.drain(..self.pos);
         self.pos = 0;
         if self.too_long {
-            let Some(newline) = memchr::memchr(b'\n', bytes) else { return };
+            let Some(newline) = memchr::memchr(b'\n', bytes) else {
+                return;
+            };
             // Leave the newline: the line ends, and is reported.
             self.buf.extend_from_slice(&bytes[newline..]);
             return;
@@ -173,7 +207,10 @@ impl Lines {
     }
 
     /// The next whole line that is not empty.
-    #[expect(clippy::should_implement_trait, reason = "a line borrows from the buffer, so this is no iterator")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a line borrows from the buffer, so this is no iterator"
+    )]
     pub fn next(&mut self) -> Option<Line<'_>> {
         loop {
             let newline = memchr::memchr(b'\n', &self.buf[self.pos..])?;
@@ -182,10 +219,16 @@ impl Lines {
             self.number += 1;
             let number = self.number;
             if std::mem::take(&mut self.too_long) {
-                return Some(Line { number, text: Err(TooLong) });
+                return Some(Line {
+                    number,
+                    text: Err(TooLong),
+                });
             }
             if !self.buf[line.clone()].trim_ascii().is_empty() {
-                return Some(Line { number, text: Ok(&self.buf[line]) });
+                return Some(Line {
+                    number,
+                    text: Ok(&self.buf[line]),
+                });
             }
         }
     }
@@ -221,7 +264,11 @@ mod tests {
 
     #[test]
     fn lines_are_the_same_at_every_cut_and_keep_their_numbers() {
-        let expected = vec![(1, b"one".to_vec()), (3, b"two two".to_vec()), (4, b"three".to_vec())];
+        let expected = vec![
+            (1, b"one".to_vec()),
+            (3, b"two two".to_vec()),
+            (4, b"three".to_vec()),
+        ];
         for size in 1..20 {
             assert_eq!(lines(b"one\n\ntwo two\nthree", size), expected);
         }
@@ -234,7 +281,19 @@ mod tests {
         (0..4).for_each(|_| lines.feed(&chunk));
         assert!(lines.buf.len() <= MAX_LINE);
         lines.feed(b"end\nnext\n");
-        assert_eq!(lines.next(), Some(Line { number: 1, text: Err(TooLong) }));
-        assert_eq!(lines.next(), Some(Line { number: 2, text: Ok(b"next") }));
+        assert_eq!(
+            lines.next(),
+            Some(Line {
+                number: 1,
+                text: Err(TooLong)
+            })
+        );
+        assert_eq!(
+            lines.next(),
+            Some(Line {
+                number: 2,
+                text: Ok(b"next")
+            })
+        );
     }
 }

@@ -122,7 +122,9 @@ impl EventPattern {
         }
         nodes()
             .find(|node| *node == wanted)
-            .or_else(|| nodes().find(|node| node.strip_suffix(&wanted).is_some_and(|head| head.ends_with('_'))))
+            .or_else(|| {
+                nodes().find(|node| node.strip_suffix(&wanted).is_some_and(|head| head.ends_with('_')))
+            })
             .map(|node| Self(node.to_owned()))
             .ok_or_else(|| format!("no event has this name; there are {}", known_names()))
     }
@@ -140,7 +142,10 @@ impl fmt::Display for EventPattern {
 }
 
 fn covers(node: &str, eventname: &str) -> bool {
-    node == "EVENT" || eventname.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    node == "EVENT"
+        || eventname
+            .strip_prefix(node)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 /// All leaves first, so that `running` is a leaf before `SUPERVISOR_STATE_CHANGE` can be anything; then the families.
@@ -158,7 +163,9 @@ fn nodes() -> impl Iterator<Item = &'static str> {
 }
 
 fn known_names() -> String {
-    let short = NAMES.iter().map(|name| name.strip_prefix("PROCESS_STATE_").unwrap_or(name));
+    let short = NAMES
+        .iter()
+        .map(|name| name.strip_prefix("PROCESS_STATE_").unwrap_or(name));
     short.map(str::to_ascii_lowercase).collect::<Vec<_>>().join(", ")
 }
 
@@ -177,7 +184,10 @@ mod tests {
         assert_eq!(pattern("running"), "PROCESS_STATE_RUNNING");
         assert_eq!(pattern("stdout"), "PROCESS_LOG_STDOUT");
         assert_eq!(pattern("log"), "PROCESS_LOG");
-        assert_eq!(pattern("state_change_stopping"), "SUPERVISOR_STATE_CHANGE_STOPPING");
+        assert_eq!(
+            pattern("state_change_stopping"),
+            "SUPERVISOR_STATE_CHANGE_STOPPING"
+        );
         assert_eq!(pattern("tick"), "TICK");
         assert_eq!(pattern("gap"), "SUPD_GAP");
     }

@@ -38,7 +38,10 @@ pub struct Listener {
 impl Listener {
     /// A conversation in which nothing has been said.
     pub fn new(decoder: Decoder) -> Self {
-        Self { decoder, recent: Recent::default() }
+        Self {
+            decoder,
+            recent: Recent::default(),
+        }
     }
 
     /// What to write before the first event.
@@ -81,7 +84,10 @@ impl Listener {
     ///
     /// # Errors
     /// [`ProtocolError`] when supervisord's bytes are no event.
-    #[expect(clippy::should_implement_trait, reason = "None means 'not yet', an iterator's means 'never again'")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "None means 'not yet', an iterator's means 'never again'"
+    )]
     pub fn next(&mut self) -> Result<Option<Incoming>, ProtocolError> {
         Ok(self.decoder.next()?.map(|decoded| self.classify(decoded)))
     }

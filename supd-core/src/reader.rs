@@ -52,7 +52,11 @@ impl Reader {
             From::Ndjson => Form::Ndjson(Lines::default()),
             From::Raw => raw(),
         };
-        Self { form, name: name.to_owned(), malformed: 0 }
+        Self {
+            form,
+            name: name.to_owned(),
+            malformed: 0,
+        }
     }
 
     /// Takes the next bytes, however they were cut.
@@ -120,10 +124,16 @@ impl Reader {
                 match decoder.next() {
                     Ok(None) => break,
                     Ok(Some(Decoded::Event(event, unit))) => {
-                        give(Item { record: Record::from_event(event), line: None, unit: Some(unit) })?;
+                        give(Item {
+                            record: Record::from_event(event),
+                            line: None,
+                            unit: Some(unit),
+                        })?;
                     }
                     Ok(Some(Decoded::Stray { bytes, eventname })) => {
-                        log::warn!("read '{name}': skipped {bytes} bytes of '{eventname}' that 'len' did not count");
+                        log::warn!(
+                            "read '{name}': skipped {bytes} bytes of '{eventname}' that 'len' did not count"
+                        );
                     }
                     // Nothing tells where the next event would begin.
                     Err(error) => anyhow::bail!("read '{name}': {error}"),
@@ -139,7 +149,11 @@ fn from_line(line: &[u8]) -> Result<Item<'_>, String> {
         // There is one line, and its number in the file is said already.
         error.to_string().replace(" at line 1 column ", " at column ")
     })?;
-    Ok(Item { record, line: Some(line), unit: None })
+    Ok(Item {
+        record,
+        line: Some(line),
+        unit: None,
+    })
 }
 
 fn raw() -> Form {

@@ -7,9 +7,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -101,7 +101,10 @@ impl Record {
             Value::String(text) if !text.contains([' ', '\n']) => Some((key.clone(), text.clone())),
             _ => None,
         };
-        let payload = Payload { other: self.extra.iter().filter_map(token).collect(), ..self.payload.clone() };
+        let payload = Payload {
+            other: self.extra.iter().filter_map(token).collect(),
+            ..self.payload.clone()
+        };
         Ok(Event { header, payload })
     }
 
@@ -115,7 +118,8 @@ impl Record {
 
     /// Appends the record as one line, newline included.
     pub fn write_line(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(&mut *out, self).expect("strings and numbers always serialise, a Vec always takes them");
+        serde_json::to_writer(&mut *out, self)
+            .expect("strings and numbers always serialise, a Vec always takes them");
         out.push(b'\n');
     }
 
@@ -128,7 +132,12 @@ impl Record {
     pub fn process_key(&self) -> Option<[String; 4]> {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         let payload = &self.payload;
-        Some([text(&self.host), text(&self.server), text(&payload.groupname), payload.processname.clone()?])
+        Some([
+            text(&self.host),
+            text(&self.server),
+            text(&payload.groupname),
+            payload.processname.clone()?,
+        ])
     }
 
     /// The body as text where it is UTF-8.
@@ -152,7 +161,10 @@ impl Serialize for Record {
         entry(&mut map, "poolserial", self.poolserial)?;
         map.serialize_entry("eventname", &self.eventname)?;
         if !self.header.is_empty() {
-            let tokens = self.header.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+            let tokens = self
+                .header
+                .iter()
+                .map(|(key, value)| (key.clone(), Value::from(value.as_str())));
             map.serialize_entry("header", &tokens.collect::<Map<_, _>>())?;
         }
         entry(&mut map, "processname", payload.processname.as_deref())?;
@@ -336,7 +348,11 @@ mod tests {
 
     #[test]
     fn keys_come_in_their_order_and_typed() {
-        let record = Record { ts: Some("t".into()), host: Some("h".into()), ..exited() };
+        let record = Record {
+            ts: Some("t".into()),
+            host: Some("h".into()),
+            ..exited()
+        };
         assert_eq!(
             line(&record),
             concat!(
@@ -382,8 +398,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_for_the_wire_is_named() {
-        let gap = Record { eventname: "SUPD_GAP".into(), ..Record::default() };
+        let gap = Record {
+            eventname: "SUPD_GAP".into(),
+            ..Record::default()
+        };
         assert_eq!(gap.to_event(), Err(WireError::Missing("ver")));
-        assert_eq!(Record::from_line(b"{}").unwrap_err().to_string(), "missing field `eventname` at line 1 column 2");
+        assert_eq!(
+            Record::from_line(b"{}").unwrap_err().to_string(),
+            "missing field `eventname` at line 1 column 2"
+        );
     }
 }

@@ -37,7 +37,13 @@ pub struct Args {
     pub protocol_fd: Option<u32>,
 
     /// What supervisord counts in an event's length: characters (Python 3), bytes (the Go supervisord), or find out
-    #[arg(long, value_name = "UNIT", value_enum, default_value = "auto", help_heading = "Protocol")]
+    #[arg(
+        long,
+        value_name = "UNIT",
+        value_enum,
+        default_value = "auto",
+        help_heading = "Protocol"
+    )]
     pub len: LenMode,
 
     /// Keep at most this much of an event's payload, and mark what was cut with "truncated"
@@ -90,7 +96,11 @@ pub enum Output<'a> {
 impl Args {
     /// Where records go.
     pub fn output(&self) -> Output<'_> {
-        let Destination { shell, output, program } = &self.destination;
+        let Destination {
+            shell,
+            output,
+            program,
+        } = &self.destination;
         match (shell, output) {
             (Some(script), _) => Output::Shell(script),
             (_, Some(path)) => Output::File(path),
@@ -114,7 +124,10 @@ mod tests {
     #[test]
     fn a_program_keeps_its_own_options() {
         let args = Args::try_parse_from(["supd-listen", "--", "prog", "-c", "x"]).unwrap();
-        assert_eq!(args.output(), Output::Program(&["prog".into(), "-c".into(), "x".into()]));
+        assert_eq!(
+            args.output(),
+            Output::Program(&["prog".into(), "-c".into(), "x".into()])
+        );
         Args::try_parse_from(["supd-listen", "-c", "a", "-o", "b"]).unwrap_err();
         Args::try_parse_from(["supd-listen", "-c", "a", "--", "b"]).unwrap_err();
     }

@@ -51,8 +51,12 @@ impl Pipeline {
             _ => command.get_program().to_string_lossy().into_owned(),
         };
         // What is left of the pipeline when its shell dies becomes our child, so that we can wait for it.
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("become a subreaper")?;
-        let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicate standard error")?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .context("become a subreaper")?;
+        let stderr = io::stderr()
+            .as_fd()
+            .try_clone_to_owned()
+            .context("duplicate standard error")?;
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(stderr)
@@ -60,9 +64,20 @@ impl Pipeline {
             .process_group(0)
             .spawn()
             .with_context(|| format!("start '{name}'"))?;
-        let stdin = child.stdin.take().expect("its standard input was asked to be a pipe");
+        let stdin = child
+            .stdin
+            .take()
+            .expect("its standard input was asked to be a pipe");
         let pid = Pid::from_child(&child);
-        Ok(Some((Self { pid, name, status: None, gone: false }, stdin)))
+        Ok(Some((
+            Self {
+                pid,
+                name,
+                status: None,
+                gone: false,
+            },
+            stdin,
+        )))
     }
 
     /// Whether the process that we started has ended.
@@ -85,10 +100,18 @@ impl Pipeline {
     /// Waits for the whole group, whose input has been closed: for `timeout`, then with SIGTERM, then with SIGKILL.
     /// Gives the exit status of the process that we started, 128 + n when signal n ended it.
     pub(crate) fn drain(mut self, sigchld: &Signal, timeout: Duration) -> anyhow::Result<u8> {
-        let steps = [(None, timeout), (Some(Kill::TERM), GRACE), (Some(Kill::KILL), GRACE)];
+        let steps = [
+            (None, timeout),
+            (Some(Kill::TERM), GRACE),
+            (Some(Kill::KILL), GRACE),
+        ];
         for (signal, patience) in steps {
             if let Some(signal) = signal {
-                let name = if signal == Kill::TERM { "SIGTERM" } else { "SIGKILL" };
+                let name = if signal == Kill::TERM {
+                    "SIGTERM"
+                } else {
+                    "SIGKILL"
+                };
                 log::warn!("drain '{}': still running; sending {name}", self.name);
                 // It may have ended just now.
                 let _ = rustix::process::kill_process_group(self.pid, signal);
@@ -119,5 +142,9 @@ impl Pipeline {
 
 fn exit_status(status: WaitStatus) -> u8 {
     let signalled = || status.terminating_signal().map(|signal| 128 + signal);
-    status.exit_status().or_else(signalled).and_then(|status| u8::try_from(status).ok()).unwrap_or(1)
+    status
+        .exit_status()
+        .or_else(signalled)
+        .and_then(|status| u8::try_from(status).ok())
+        .unwrap_or(1)
 }

@@ -22,7 +22,10 @@ pub(crate) fn open(output: &Output<'_>, protocol_fd: Option<u32>) -> anyhow::Res
         (Some(fd), _) => ancestry::open_fd(std::process::id(), fd)
             .map_err(|error| Usage(format!("open --protocol-fd '{fd}': {error}")))?,
         (None, Output::Stdout) => ancestry::open_supervisords_pipe().map_err(|reason| no_pipe(&reason))?,
-        (None, _) => io::stdout().as_fd().try_clone_to_owned().context("duplicate standard output")?,
+        (None, _) => io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .context("duplicate standard output")?,
     };
     if *output != Output::Stdout {
         silence_stdout().context("point standard output at '/dev/null'")?;
@@ -47,7 +50,9 @@ fn no_pipe(reason: &NoPipe) -> Usage {
 impl Replies {
     /// Asks for the first event.
     pub(crate) fn ready(&self) -> anyhow::Result<()> {
-        (&self.pipe).write_all(b"READY\n").map_err(|error| anyhow!(error).context("write READY to supervisord"))
+        (&self.pipe)
+            .write_all(b"READY\n")
+            .map_err(|error| anyhow!(error).context("write READY to supervisord"))
     }
 
     /// Writes a reply; false when supervisord no longer listens, which is how it ends a shell's pipeline.

@@ -134,11 +134,17 @@ impl Session {
                 log::info!("{} {} came again", event.header.eventname, event.header.serial);
             }
             Incoming::Stray { bytes, eventname } => {
-                log::warn!("read event '{eventname}': skipped {bytes} bytes of it that 'len' did not count; see --len");
+                log::warn!(
+                    "read event '{eventname}': skipped {bytes} bytes of it that 'len' did not count; see --len"
+                );
                 return Ok(None);
             }
         }
-        let reply = if end.is_some() { self.listener.accept_last() } else { self.listener.accept() };
+        let reply = if end.is_some() {
+            self.listener.accept_last()
+        } else {
+            self.listener.accept()
+        };
         if self.replies.send(reply)? {
             return Ok(None);
         }
@@ -176,7 +182,13 @@ impl Session {
     /// Waits until the sink takes more; false when it never will.
     fn wait_for_room(&mut self) -> anyhow::Result<bool> {
         loop {
-            let happened = self.wait(Watched { input: false, room: true }, self.deadline)?;
+            let happened = self.wait(
+                Watched {
+                    input: false,
+                    room: true,
+                },
+                self.deadline,
+            )?;
             if happened.sigterm {
                 self.deadline = Some(Instant::now() + self.drain_timeout);
             }
@@ -188,7 +200,11 @@ impl Session {
                 return Ok(true);
             }
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                log::error!("write to {}: nothing taken within {:?}", self.sink.name(), self.drain_timeout);
+                log::error!(
+                    "write to {}: nothing taken within {:?}",
+                    self.sink.name(),
+                    self.drain_timeout
+                );
                 return Ok(false);
             }
         }
@@ -238,7 +254,10 @@ struct Watched {
 }
 
 impl Watched {
-    const EVERYTHING: Self = Self { input: true, room: false };
+    const EVERYTHING: Self = Self {
+        input: true,
+        room: false,
+    };
 }
 
 struct Happened {

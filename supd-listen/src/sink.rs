@@ -22,23 +22,48 @@ impl Sink {
     pub(crate) fn file(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
         let file = File::options().append(true).create(true).open(path);
-        Ok(Self { file: file.with_context(|| format!("open '{name}'"))?, name, is_pipe: false })
+        Ok(Self {
+            file: file.with_context(|| format!("open '{name}'"))?,
+            name,
+            is_pipe: false,
+        })
     }
 
     /// Our own standard output, through a description that is not shared with the shell: non-blocking is ours alone.
     pub(crate) fn stdout() -> anyhow::Result<Self> {
         let name = "standard output".to_owned();
         if stdio::is_fifo(io::stdout()) {
-            let own = File::options().write(true).open("/dev/stdout").context("open '/dev/stdout'")?;
-            return Self { file: own, name, is_pipe: true }.non_blocking();
+            let own = File::options()
+                .write(true)
+                .open("/dev/stdout")
+                .context("open '/dev/stdout'")?;
+            return Self {
+                file: own,
+                name,
+                is_pipe: true,
+            }
+            .non_blocking();
         }
-        let file = io::stdout().as_fd().try_clone_to_owned().context("duplicate standard output")?.into();
-        Ok(Self { file, name, is_pipe: false })
+        let file = io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .context("duplicate standard output")?
+            .into();
+        Ok(Self {
+            file,
+            name,
+            is_pipe: false,
+        })
     }
 
     pub(crate) fn pipe(stdin: ChildStdin) -> anyhow::Result<Self> {
         let file = OwnedFd::from(stdin).into();
-        Self { file, name: "the pipeline".into(), is_pipe: true }.non_blocking()
+        Self {
+            file,
+            name: "the pipeline".into(),
+            is_pipe: true,
+        }
+        .non_blocking()
     }
 
     /// A pipeline that is stuck must not keep us from hearing SIGTERM.

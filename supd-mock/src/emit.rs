@@ -11,7 +11,11 @@ pub(crate) fn run(args: &Emit) -> anyhow::Result<u8> {
     let mut malformed = 0;
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let stdin = ["-".into()];
-    let files = if args.files.is_empty() { &stdin } else { &args.files[..] };
+    let files = if args.files.is_empty() {
+        &stdin
+    } else {
+        &args.files[..]
+    };
     for path in files {
         let mut events = Events::open(Some(path), supd_core::reader::From::Auto, Some(args.len.into()))?;
         while events.peek()?.is_some() {

@@ -35,7 +35,13 @@ pub(crate) struct Events {
 impl Events {
     /// The events of a file, standard input for `-`, the bad day for none. A given unit overrides a capture's own.
     pub(crate) fn open(path: Option<&Path>, from: From, unit: Option<LenUnit>) -> anyhow::Result<Self> {
-        let mut events = Self { file: None, queue: VecDeque::new(), first: None, unit, malformed: 0 };
+        let mut events = Self {
+            file: None,
+            queue: VecDeque::new(),
+            first: None,
+            unit,
+            malformed: 0,
+        };
         let Some(path) = path else {
             for record in generate::bad_day() {
                 events.plan(&record, None)?;
@@ -75,7 +81,9 @@ impl Events {
             return Ok(());
         };
         let mut buf = vec![0; 64 * 1024];
-        let bytes = file.read(&mut buf).with_context(|| format!("read '{}'", reader.name()))?;
+        let bytes = file
+            .read(&mut buf)
+            .with_context(|| format!("read '{}'", reader.name()))?;
         if bytes == 0 {
             reader.finish();
         } else {
@@ -117,5 +125,8 @@ impl Events {
 
 /// An error for a file without a single event: a replay of nothing proves nothing.
 pub(crate) fn nothing_to_play(path: Option<&Path>) -> anyhow::Error {
-    anyhow!("read '{}': it holds no event", path.unwrap_or(Path::new("-")).display())
+    anyhow!(
+        "read '{}': it holds no event",
+        path.unwrap_or(Path::new("-")).display()
+    )
 }

@@ -27,7 +27,8 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn start(listener: &[OsString], name: &str) -> anyhow::Result<Self> {
         // Orphans of the listener become our children, so that none is missed at the end.
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("become a subreaper")?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .context("become a subreaper")?;
         // supervisord's children inherit these signals as ignored; the standard library would reset them, a shell does
         // not.
         let mut child = Command::new("/bin/sh")

@@ -83,7 +83,11 @@ impl Player<'_> {
     fn play(&mut self, events: &mut Events) -> anyhow::Result<()> {
         let mut again: Option<InHand> = None;
         loop {
-            let next = if again.is_some() { None } else { events.peek()?.map(|event| self.due(event)) };
+            let next = if again.is_some() {
+                None
+            } else {
+                events.peek()?.map(|event| self.due(event))
+            };
             let busy = self.dispatcher.state() == ListenerState::Busy;
             if !busy && again.is_none() && next.is_none() {
                 return Ok(());
@@ -91,14 +95,20 @@ impl Player<'_> {
             let ready = self.dispatcher.state() == ListenerState::Ready;
             if ready && (again.is_some() || next.is_some_and(|due| due <= Instant::now())) {
                 let (event, deliveries) = match again.take() {
-                    Some(InHand { event, deliveries, .. }) => (event, deliveries),
+                    Some(InHand {
+                        event, deliveries, ..
+                    }) => (event, deliveries),
                     None => (events.take().expect("it was peeked at"), 0),
                 };
                 self.send(event, deliveries)?;
             }
             // A listener that is READY may wait as long as the next event does.
             let ready = self.dispatcher.state() == ListenerState::Ready;
-            let until = if ready { next } else { Some(self.since + self.args.timeout) };
+            let until = if ready {
+                next
+            } else {
+                Some(self.since + self.args.timeout)
+            };
             again = self.turn(until)?.or(again);
             let usable = self.dispatcher.state() != ListenerState::Unknown && self.is_in_time();
             if !usable || self.has_left() {
@@ -120,12 +130,18 @@ impl Player<'_> {
         self.dispatcher.sent();
         self.since = Instant::now();
         self.outgoing.clone_from(&event.wire);
-        self.in_hand = Some(InHand { event, deliveries: deliveries + 1, sent: self.since });
+        self.in_hand = Some(InHand {
+            event,
+            deliveries: deliveries + 1,
+            sent: self.since,
+        });
         self.write()
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
-        let Some(stdin) = &self.process.stdin else { return Ok(()) };
+        let Some(stdin) = &self.process.stdin else {
+            return Ok(());
+        };
         match rustix::io::write(stdin, &self.outgoing) {
             Ok(bytes) => drop(self.outgoing.drain(..bytes)),
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -141,7 +157,12 @@ impl Player<'_> {
 
     /// Waits until something happens, and takes it in; an event that was rejected comes back.
     fn turn(&mut self, until: Option<Instant>) -> anyhow::Result<Option<InHand>> {
-        let Process { stdin, stdout, stderr, .. } = &self.process;
+        let Process {
+            stdin,
+            stdout,
+            stderr,
+            ..
+        } = &self.process;
         let waiting = stdin.as_ref().filter(|_| !self.outgoing.is_empty());
         // In the place of a descriptor that is closed or not wanted stands one that is watched anyway.
         let spare = self.sigchld.as_fd();
@@ -212,13 +233,22 @@ impl Player<'_> {
                         return Ok(Some(in_hand));
                     }
                     self.tally.lost += 1;
-                    self.fault(format!("rejected event {} {MAX_DELIVERIES} times", in_hand.event.serial));
+                    self.fault(format!(
+                        "rejected event {} {MAX_DELIVERIES} times",
+                        in_hand.event.serial
+                    ));
                 }
             }
             Reaction::Unknown(output) => {
                 let shown = output[..output.len().min(200)].escape_ascii();
-                let instead = if self.in_hand.is_some() { "a result" } else { "READY" };
-                self.fault(format!("wrote '{shown}' instead of {instead}: supervisord would never send it an event again"));
+                let instead = if self.in_hand.is_some() {
+                    "a result"
+                } else {
+                    "READY"
+                };
+                self.fault(format!(
+                    "wrote '{shown}' instead of {instead}: supervisord would never send it an event again"
+                ));
                 if let Some(in_hand) = self.in_hand.take() {
                     self.tally.lost += 1;
                     self.report(&in_hand, "UNKNOWN")?;
@@ -232,7 +262,9 @@ impl Player<'_> {
         let latency = in_hand.sent.elapsed();
         self.tally.latency += latency;
         self.tally.max_latency = self.tally.max_latency.max(latency);
-        let Planned { serial, eventname, .. } = &in_hand.event;
+        let Planned {
+            serial, eventname, ..
+        } = &in_hand.event;
         let seconds = (latency.as_secs_f64() * 1e6).round() / 1e6;
         let line = json!({"serial": serial, "eventname": eventname, "result": result, "latency": seconds});
         stdio::print(format!("{line}\n").as_bytes())
@@ -242,7 +274,11 @@ impl Player<'_> {
         if self.dispatcher.state() == ListenerState::Ready || self.since.elapsed() < self.args.timeout {
             return true;
         }
-        let what = if self.in_hand.is_some() { "did not answer an event" } else { "did not write READY" };
+        let what = if self.in_hand.is_some() {
+            "did not answer an event"
+        } else {
+            "did not write READY"
+        };
         self.fault(format!("{what} within {:?}", self.args.timeout));
         false
     }
@@ -274,8 +310,15 @@ impl Player<'_> {
         self.process.stdin = None;
         for signal in [None, Some(Kill::TERM), Some(Kill::KILL)] {
             if let Some(signal) = signal {
-                let name = if signal == Kill::TERM { "SIGTERM" } else { "SIGKILL" };
-                log::warn!("the listener did not end within {:?}; sending {name}", self.args.stop_timeout);
+                let name = if signal == Kill::TERM {
+                    "SIGTERM"
+                } else {
+                    "SIGKILL"
+                };
+                log::warn!(
+                    "the listener did not end within {:?}; sending {name}",
+                    self.args.stop_timeout
+                );
                 self.process.signal(signal);
             }
             let until = Instant::now() + self.args.stop_timeout;
@@ -296,9 +339,17 @@ impl Player<'_> {
     }
 
     fn summarise(&mut self, malformed: u64) -> anyhow::Result<u8> {
-        let Tally { accepted, rejected, lost, latency, max_latency } = self.tally;
+        let Tally {
+            accepted,
+            rejected,
+            lost,
+            latency,
+            max_latency,
+        } = self.tally;
         let answers = u32::try_from(accepted + rejected).unwrap_or(u32::MAX).max(1);
-        let ready = self.ready_after.map_or("never ready".into(), |after| format!("ready after {after:.1?}"));
+        let ready = self
+            .ready_after
+            .map_or("never ready".into(), |after| format!("ready after {after:.1?}"));
         let summary = format!(
             "{accepted} events accepted, {rejected} rejections, {lost} events lost; {ready}; latency mean {:.1?}, \
              max {max_latency:.1?}; the listener {}",

@@ -33,7 +33,13 @@ pub struct Args {
     pub files: Vec<PathBuf>,
 
     /// Form of the input
-    #[arg(long, value_enum, default_value = "auto", value_name = "FORM", help_heading = "Input and output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        value_name = "FORM",
+        help_heading = "Input and output"
+    )]
     pub from: From,
 
     /// Form of the output; text on a terminal and ndjson otherwise, unless given
@@ -96,13 +102,21 @@ impl Args {
         match self.to.unwrap_or(if terminal { To::Text } else { To::Ndjson }) {
             To::Ndjson => Box::new(ndjson::Ndjson),
             To::Json => Box::new(json::Json::default()),
-            To::Text => Box::new(text::Text::new(terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))),
+            To::Text => Box::new(text::Text::new(
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            )),
         }
     }
 
     /// The filter that was asked for.
     pub(crate) fn filter(&self) -> Filter {
-        let Select { events, processes, groups, unexpected, problems } = self.select.clone();
+        let Select {
+            events,
+            processes,
+            groups,
+            unexpected,
+            problems,
+        } = self.select.clone();
         Filter::new(events, processes, groups, unexpected, problems)
     }
 }

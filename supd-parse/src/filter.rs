@@ -19,15 +19,25 @@ impl ProcessPattern {
     /// Takes any text.
     pub(crate) fn parse(text: &str) -> Result<Self, Infallible> {
         Ok(match text.split_once(':') {
-            Some((group, name)) => Self { group: Some(WildMatch::new(group)), name: WildMatch::new(name) },
-            None => Self { group: None, name: WildMatch::new(text) },
+            Some((group, name)) => Self {
+                group: Some(WildMatch::new(group)),
+                name: WildMatch::new(name),
+            },
+            None => Self {
+                group: None,
+                name: WildMatch::new(text),
+            },
         })
     }
 
     fn matches(&self, record: &Record) -> bool {
-        let is = |glob: &WildMatch, name: &Option<String>| name.as_ref().is_some_and(|name| glob.matches(name));
+        let is =
+            |glob: &WildMatch, name: &Option<String>| name.as_ref().is_some_and(|name| glob.matches(name));
         is(&self.name, &record.payload.processname)
-            && self.group.as_ref().is_none_or(|group| is(group, &record.payload.groupname))
+            && self
+                .group
+                .as_ref()
+                .is_none_or(|group| is(group, &record.payload.groupname))
     }
 }
 
@@ -42,7 +52,11 @@ impl GroupPattern {
     }
 
     fn matches(&self, record: &Record) -> bool {
-        record.payload.groupname.as_ref().is_some_and(|name| self.0.matches(name))
+        record
+            .payload
+            .groupname
+            .as_ref()
+            .is_some_and(|name| self.0.matches(name))
     }
 }
 
@@ -64,7 +78,13 @@ impl Filter {
         unexpected: bool,
         problems: bool,
     ) -> Self {
-        Self { events, processes, groups, unexpected, problems: problems.then(Problems::default) }
+        Self {
+            events,
+            processes,
+            groups,
+            unexpected,
+            problems: problems.then(Problems::default),
+        }
     }
 
     /// Whether a record passes; it may be marked on the way.
@@ -92,13 +112,19 @@ mod tests {
     use super::*;
 
     fn record(process: &str, group: &str) -> Record {
-        let text = format!(r#"{{"eventname":"PROCESS_STATE_FATAL","processname":"{process}","groupname":"{group}"}}"#);
+        let text = format!(
+            r#"{{"eventname":"PROCESS_STATE_FATAL","processname":"{process}","groupname":"{group}"}}"#
+        );
         Record::from_line(text.as_bytes()).unwrap()
     }
 
     #[test]
     fn a_process_is_named_alone_or_with_its_group() {
-        let matches = |glob: &str, process, group| ProcessPattern::parse(glob).unwrap().matches(&record(process, group));
+        let matches = |glob: &str, process, group| {
+            ProcessPattern::parse(glob)
+                .unwrap()
+                .matches(&record(process, group))
+        };
         assert!(matches("web_*", "web_00", "web"));
         assert!(matches("web:*", "web_00", "web"));
         assert!(matches("w?b:web_00", "web_00", "web"));

@@ -30,8 +30,13 @@ pub fn main() -> ExitCode {
 
 fn parse(args: &Args) -> anyhow::Result<u8> {
     stdio::refuse_supervisords_pipe()?;
-    let mut watch = Watch::new(args.drain_timeout).context("catch SIGTERM")?.with_stdout();
-    let mut output = Output { format: args.format(), buf: Vec::new() };
+    let mut watch = Watch::new(args.drain_timeout)
+        .context("catch SIGTERM")?
+        .with_stdout();
+    let mut output = Output {
+        format: args.format(),
+        buf: Vec::new(),
+    };
     let mut filter = args.filter();
     let mut status = cli::DONE;
     output.format.begin(&mut output.buf);
@@ -90,7 +95,11 @@ impl Output {
         if passes {
             self.format.write(&item, &mut self.buf);
         }
-        if self.buf.len() > 64 * 1024 { self.flush() } else { Ok(()) }
+        if self.buf.len() > 64 * 1024 {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> anyhow::Result<()> {

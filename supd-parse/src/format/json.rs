@@ -37,7 +37,11 @@ mod tests {
 
     #[test]
     fn an_array_without_marks() {
-        let lines = [r#"{"eventname":"TICK_5"}"#, r#"{"seq":1,"eventname":"SUPD_MARK"}"#, r#"{"eventname":"TICK_60"}"#];
+        let lines = [
+            r#"{"eventname":"TICK_5"}"#,
+            r#"{"seq":1,"eventname":"SUPD_MARK"}"#,
+            r#"{"eventname":"TICK_60"}"#,
+        ];
         assert_eq!(
             formatted(Json::default(), &lines),
             "[\n{\"eventname\":\"TICK_5\"},\n{\"eventname\":\"TICK_60\"}\n]\n"

@@ -17,13 +17,20 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn new(colour: bool) -> Self {
-        Self { colour, zone: TimeZone::system() }
+        Self {
+            colour,
+            zone: TimeZone::system(),
+        }
     }
 
     /// Local time to the millisecond; text that is no time as it stands; blank where a capture has none.
     fn time(&self, record: &Record) -> Option<String> {
         let text = record.ts.as_deref()?;
-        let local = |ts: Timestamp| ts.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
+        let local = |ts: Timestamp| {
+            ts.to_zoned(self.zone.clone())
+                .strftime("%Y-%m-%d %H:%M:%S%.3f")
+                .to_string()
+        };
         Some(text.parse().map_or_else(|_| printable(text).into_owned(), local))
     }
 }
@@ -34,11 +41,23 @@ impl Format for Text {
         if record.kind() == Kind::Mark {
             return;
         }
-        let place = [self.time(record), record.host.as_deref().map(|host| printable(host).into_owned())];
+        let place = [
+            self.time(record),
+            record.host.as_deref().map(|host| printable(host).into_owned()),
+        ];
         let mut line: String = place.into_iter().flatten().map(|part| part + "  ").collect();
         let subject = describe::subject(record);
-        let (on, off) = if self.colour { colour(describe::severity(record)) } else { ("", "") };
-        line += &format!("{on}{} {}{off}{}", printable(&subject), printable(&describe::what(record)), details(record));
+        let (on, off) = if self.colour {
+            colour(describe::severity(record))
+        } else {
+            ("", "")
+        };
+        line += &format!(
+            "{on}{} {}{off}{}",
+            printable(&subject),
+            printable(&describe::what(record)),
+            printable(&describe::details(record))
+        );
         // A Vec takes all.
         let _ = writeln!(out, "{line}");
         if let Some(body) = &record.payload.body {
@@ -47,16 +66,6 @@ impl Format for Text {
             }
         }
     }
-}
-
-fn details(record: &Record) -> String {
-    let payload = &record.payload;
-    let parts = [
-        payload.from_state.as_deref().map(|state| format!("was {}", printable(state))),
-        payload.pid.map(|pid| format!("pid {pid}")),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 fn colour(severity: Severity) -> (&'static str, &'static str) {
@@ -78,7 +87,10 @@ mod tests {
     const CRASH: &str = r#"{"ts":"2026-01-05T08:00:00.250Z","host":"db1","eventname":"PROCESS_STATE_EXITED","processname":"web_00","groupname":"web","from_state":"RUNNING","expected":false,"pid":7}"#;
 
     fn utc(colour: bool) -> Text {
-        Text { colour, zone: TimeZone::UTC }
+        Text {
+            colour,
+            zone: TimeZone::UTC,
+        }
     }
 
     #[test]
@@ -101,6 +113,9 @@ mod tests {
 
     #[test]
     fn marks_are_not_for_people() {
-        assert_eq!(formatted(utc(false), &[r#"{"seq":3,"eventname":"SUPD_MARK"}"#]), "");
+        assert_eq!(
+            formatted(utc(false), &[r#"{"seq":3,"eventname":"SUPD_MARK"}"#]),
+            ""
+        );
     }
 }

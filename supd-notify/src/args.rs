@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use supd_core::cli;
+
+use crate::channel::{Channel, exec, file, log, slack, webhook};
+
+const EXAMPLES: &str = "\
+Examples:
+  supd-listen -c 'supd-parse --problems | supd-notify slack'   (SUPD_SLACK_URL set)
+  supd-parse --problems events.ndjson | supd-notify --dry-run slack | jq .
+  supd-parse -e fatal | supd-notify --dead-letter undelivered.ndjson exec -- ./page-me
+
+Exit status: 0 when every record was delivered; 1 when one was not, or a line was
+not a record; 2 for wrong usage.";
+
+/// Delivers records of supervisord events to where people look
+///
+/// Reads records, one JSON object a line, from standard input, and sends each to one channel, in order. What fails is
+/// tried again, after one second, then longer, up to five minutes; a server's Retry-After is respected. What cannot be
+/// delivered goes to the dead letter file as the record it was, or, without one, to standard error. Records marked
+/// with 'resolves' (the end of a problem) are read and not sent.
+#[derive(Debug, clap::Parser)]
+#[command(name = "supd-notify", bin_name = "supd-notify", version, after_help = EXAMPLES, max_term_width = 100,
+          subcommand_value_name = "CHANNEL", subcommand_help_heading = "Channels")]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) channel: Target,
+
+    /// Print what would be sent, and send nothing
+    #[arg(long, global = true, help_heading = "Delivery")]
+    pub(crate) dry_run: bool,
+
+    /// Append records that could not be delivered to this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Delivery")]
+    pub(crate) dead_letter: Option<PathBuf>,
+
+    /// How long one attempt may take
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "5s", global = true,
+          help_heading = "Delivery")]
+    pub(crate) timeout: Duration,
+
+    /// How long a record is tried again
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "24h", global = true,
+          help_heading = "Delivery")]
+    pub(crate) retry_for: Duration,
+
+    /// At the end of input, how long what waits may still be tried; after SIGTERM, also how long input is read on
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s", global = true,
+          help_heading = "Delivery")]
+    pub(crate) drain_timeout: Duration,
+
+    /// Which messages to write to standard error
+    #[command(flatten)]
+    pub(crate) verbosity: cli::Verbosity,
+}
+
+/// The channels, one a file in `channel/`.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Target {
+    Slack(slack::Args),
+    Webhook(webhook::Args),
+    Exec(exec::Args),
+    File(file::Args),
+    Log(log::Args),
+}
+
+impl Target {
+    /// The channel, ready to send; for a dry run, secrets may be missing.
+    pub(crate) fn build(&self, dry_run: bool) -> anyhow::Result<Box<dyn Channel>> {
+        Ok(match self {
+            Self::Slack(args) => Box::new(slack::Slack::new(args, dry_run)?),
+            Self::Webhook(args) => Box::new(webhook::Webhook::new(args, dry_run)?),
+            Self::Exec(args) => Box::new(exec::Exec::new(args)),
+            Self::File(args) => Box::new(file::Append::new(args)),
+            Self::Log(_) => Box::new(log::Log),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

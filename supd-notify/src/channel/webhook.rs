@@ -1,0 +1,97 @@
+//! Any HTTP endpoint that takes JSON: the record as it is, or what a template makes of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use supd_core::cli::Usage;
+
+use super::{Channel, Failure};
+use crate::http::Endpoint;
+use crate::queue::Letter;
+use crate::secret;
+use crate::template::Template;
+
+/// Post each record as JSON to a URL
+///
+/// The body is the record as it came, or what a MiniJinja template makes of it. A template stands for a JSON document;
+/// values are escaped for the strings they stand in: {"text": "{{ title }}", "pid": {{ pid|tojson }}}. It knows the
+/// record's keys, title, text and severity.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The URL; one that is a secret belongs into --url-file or the variable SUPD_WEBHOOK_URL
+    #[arg(long, value_name = "URL", conflicts_with = "url_file")]
+    url: Option<String>,
+
+    /// File that holds the URL
+    #[arg(long, value_name = "FILE")]
+    url_file: Option<PathBuf>,
+
+    /// File that holds a token, sent as 'Authorization: Bearer …'; or the variable SUPD_WEBHOOK_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// Template of the body
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "template_file")]
+    template: Option<String>,
+
+    /// File that holds the template
+    #[arg(long, value_name = "FILE")]
+    template_file: Option<PathBuf>,
+}
+
+pub(crate) struct Webhook {
+    endpoint: Option<Endpoint>,
+    template: Option<Template>,
+}
+
+impl Webhook {
+    pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
+        let url = match &args.url {
+            Some(url) => Some(url.clone().into()),
+            None => secret::read("URL", args.url_file.as_deref(), "SUPD_WEBHOOK_URL")?,
+        };
+        let token = secret::read("token", args.token_file.as_deref(), "SUPD_WEBHOOK_TOKEN")?;
+        let endpoint = match url {
+            Some(url) => Some(Endpoint::new(url, token)?),
+            None if dry_run => None,
+            None => bail!(Usage(
+                "webhook: the URL is missing: give --url URL, --url-file FILE or SUPD_WEBHOOK_URL".into()
+            )),
+        };
+        let source = match &args.template_file {
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .with_context(|| format!("read template file '{}'", path.display()))?,
+            ),
+            None => args.template.clone(),
+        };
+        Ok(Self {
+            endpoint,
+            template: source.map(Template::compile).transpose()?,
+        })
+    }
+}
+
+impl Channel for Webhook {
+    fn name(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn preview(&self, letter: &Letter) -> Result<String, Failure> {
+        match &self.template {
+            Some(template) => template
+                .render(&letter.record)
+                .map_err(|error| Failure::permanent(format!("{error:#}"))),
+            None => Ok(String::from_utf8_lossy(&letter.line).into_owned()),
+        }
+    }
+
+    fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
+        let endpoint = self
+            .endpoint
+            .as_ref()
+            .ok_or_else(|| Failure::permanent("there is no URL"))?;
+        endpoint.post(self.preview(letter)?.as_bytes(), timeout)
+    }
+}

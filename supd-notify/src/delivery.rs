@@ -1,0 +1,159 @@
+//! Delivery policy: in order, again after a pause that grows, and never without a trace.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use supd_core::describe;
+use supd_core::stdio;
+
+use crate::channel::{Channel, Failure};
+use crate::dead_letter::DeadLetter;
+use crate::queue::{Letter, Queue};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Takes letters to a channel.
+pub(crate) struct Courier {
+    channel: Box<dyn Channel>,
+    dead_letter: Option<DeadLetter>,
+    timeout: Duration,
+    retry_for: Duration,
+}
+
+impl Courier {
+    pub(crate) fn new(
+        channel: Box<dyn Channel>,
+        dead_letter: Option<DeadLetter>,
+        timeout: Duration,
+        retry_for: Duration,
+    ) -> Self {
+        Self {
+            channel,
+            dead_letter,
+            timeout,
+            retry_for,
+        }
+    }
+
+    /// Delivers what is queued until no more comes; how many letters could not be delivered.
+    pub(crate) fn deliver_all(mut self, queue: &Queue) -> anyhow::Result<u64> {
+        let mut failed = 0;
+        while let Some(letter) = queue.pop() {
+            if let Err(reason) = self.deliver(&letter, queue) {
+                failed += 1;
+                self.bury(&letter, &reason)?;
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Tries until it succeeds or there is no more point in it; then, why.
+    fn deliver(&mut self, letter: &Letter, queue: &Queue) -> Result<(), String> {
+        let started = Instant::now();
+        let mut pauses = pauses();
+        let mut last = String::new();
+        loop {
+            let timeout = queue.within(self.timeout);
+            if timeout.is_zero() {
+                return Err(if last.is_empty() {
+                    "there was no time left to try".into()
+                } else {
+                    last
+                });
+            }
+            let (reason, retry_after) = match self.channel.deliver(letter, timeout) {
+                Ok(()) => return Ok(()),
+                Err(Failure::Permanent { reason }) => return Err(reason),
+                Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after),
+            };
+            let pause = pauses
+                .next()
+                .unwrap_or(LONGEST_PAUSE)
+                .max(retry_after.unwrap_or_default());
+            if started.elapsed() + pause >= self.retry_for {
+                return Err(reason);
+            }
+            log::warn!(
+                "deliver to {}: {reason}; next attempt in {pause:.1?}",
+                self.channel.name()
+            );
+            if !queue.pause(pause) {
+                return Err(reason);
+            }
+            last = reason;
+        }
+    }
+
+    /// Puts a letter where it can be found.
+    fn bury(&self, letter: &Letter, reason: &str) -> anyhow::Result<()> {
+        let record = &letter.record;
+        let what = format!("{} {}", describe::subject(record), describe::what(record));
+        let serial = record
+            .serial
+            .map_or(String::new(), |serial| format!(" (serial {serial})"));
+        let message = format!(
+            "deliver to {}: {reason}; gave up '{what}'{serial}",
+            self.channel.name()
+        );
+        match &self.dead_letter {
+            Some(dead_letter) => {
+                log::error!("{message}");
+                dead_letter.write(&letter.line)
+            }
+            // The last place where it can be found again.
+            None => {
+                log::error!(
+                    "{message}; there is no --dead-letter, so here it is: {}",
+                    String::from_utf8_lossy(&letter.line)
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One second, then twice as long each time, with as much again at random at most, up to five minutes.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
+        .map(|pause| pause.min(LONGEST_PAUSE))
+}
+
+/// Prints what would be sent.
+pub(crate) fn preview(queue: &Queue, channel: &dyn Channel) -> anyhow::Result<u64> {
+    let mut failed = 0;
+    while let Some(letter) = queue.pop() {
+        match channel.preview(&letter) {
+            Ok(text) => stdio::print(format!("{text}\n").as_bytes())?,
+            Err(failure) => {
+                log::error!("deliver to {}: {failure}", channel.name());
+                failed += 1;
+            }
+        }
+    }
+    Ok(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_with_jitter_up_to_five_minutes() {
+        let pauses: Vec<Duration> = pauses().take(40).collect();
+        for (attempt, pause) in pauses.iter().enumerate() {
+            let base = FIRST_PAUSE
+                .saturating_mul(1 << attempt.min(20))
+                .min(LONGEST_PAUSE);
+            assert!(
+                *pause >= base && *pause <= (base * 2).min(LONGEST_PAUSE),
+                "{attempt}: {pause:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One HTTP request, and what its answer means for another attempt.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use supd_core::cli::Usage;
+use supd_core::describe::printable;
+use ureq::Agent;
+use ureq::http::{HeaderMap, Uri};
+
+use crate::channel::Failure;
+
+/// How much of a server's answer is worth repeating.
+const MAX_ANSWER: u64 = 300;
+
+/// A place to post to, whose address may be a secret.
+pub(crate) struct Endpoint {
+    agent: Agent,
+    url: SecretString,
+    token: Option<SecretString>,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// [`Usage`] when the URL is none; the message does not hold it.
+    pub(crate) fn new(url: SecretString, token: Option<SecretString>) -> anyhow::Result<Self> {
+        let uri: Option<Uri> = url.expose_secret().parse().ok();
+        let scheme = uri.as_ref().and_then(Uri::scheme_str);
+        if !matches!(scheme, Some("http" | "https")) || uri.is_none_or(|uri| uri.host().is_none()) {
+            bail!(Usage("the URL is not one such as https://host/path".into()));
+        }
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // A moved webhook is for its owner to look at; the secret does not go to wherever an answer points.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("supd-notify/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self {
+            agent: config.into(),
+            url,
+            token,
+        })
+    }
+
+    /// Posts a JSON document.
+    pub(crate) fn post(&self, body: &[u8], timeout: Duration) -> Result<(), Failure> {
+        let mut request = self
+            .agent
+            .post(self.url.expose_secret())
+            .header("Content-Type", "application/json; charset=utf-8")
+            .config()
+            .timeout_global(Some(timeout))
+            .build();
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {}", token.expose_secret()));
+        }
+        let mut response = request
+            .send(body)
+            .map_err(|error| Failure::temporary(self.redact(&error.to_string())))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let answer = response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER)
+            .lossy_utf8(true)
+            .read_to_string();
+        let reason = match answer.as_deref().map(str::trim) {
+            Ok(answer) if !answer.is_empty() => {
+                format!("the server answered {status}: {}", printable(answer))
+            }
+            _ => format!("the server answered {status}"),
+        };
+        let reason = self.redact(&reason);
+        Err(match status.as_u16() {
+            408 | 425 | 429 | 500.. => Failure::Temporary {
+                reason,
+                retry_after: retry_after(response.headers()),
+            },
+            // Nothing gets better by saying it again.
+            _ => Failure::Permanent { reason },
+        })
+    }
+
+    /// A server, or a library, may repeat what it was asked.
+    fn redact(&self, text: &str) -> String {
+        let url = self.url.expose_secret();
+        let path = url
+            .parse::<Uri>()
+            .ok()
+            .and_then(|uri| Some(uri.path_and_query()?.as_str().to_owned()));
+        let secrets = [
+            Some(url.to_owned()),
+            path,
+            self.token.as_ref().map(|token| token.expose_secret().to_owned()),
+        ];
+        let long = secrets.into_iter().flatten().filter(|secret| secret.len() > 3);
+        long.fold(text.to_owned(), |text, secret| text.replace(&secret, "…"))
+    }
+}
+
+/// Seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("Retry-After")?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+    Duration::try_from(date.duration_since(Timestamp::now())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> anyhow::Result<Endpoint> {
+        Endpoint::new(url.to_owned().into(), None)
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_without_repeating_it() {
+        for wrong in [
+            "hooks.example/T0/secret",
+            "ftp://host/secret",
+            "https://",
+            "https:///secret",
+            "secret secret",
+        ] {
+            let error = endpoint(wrong).err().unwrap();
+            assert!(
+                error.is::<Usage>() && !format!("{error:#}").contains("secret"),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_address_does_not_give_it_away() {
+        let endpoint = endpoint("https://hooks.example/T0/s3cret?x=1").unwrap();
+        let answer = "no such hook https://hooks.example/T0/s3cret?x=1 (/T0/s3cret?x=1)";
+        assert_eq!(endpoint.redact(answer), "no such hook … (…)");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let header = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("Retry-After", value.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(header("17"), Some(Duration::from_secs(17)));
+        assert!(header("Fri, 01 Jan 2100 00:00:00 GMT").unwrap() > Duration::from_secs(86_400));
+        assert_eq!(header("Sun, 06 Nov 1994 08:49:37 GMT"), None, "it has passed");
+        assert_eq!(header("soon"), None);
+    }
+}

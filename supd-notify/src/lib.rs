@@ -1,0 +1,62 @@
+//! `supd-notify`: reads records and delivers them to a channel, with retries and dead letters.
+
+pub mod args;
+mod channel;
+mod dead_letter;
+mod delivery;
+mod http;
+mod message;
+mod queue;
+mod secret;
+mod template;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use supd_core::input::Watch;
+use supd_core::{ancestry, cli, stdio};
+
+use crate::args::Args;
+use crate::dead_letter::DeadLetter;
+use crate::delivery::Courier;
+use crate::queue::Queue;
+
+const NAME: &str = "supd-notify";
+
+/// The program: its exit status is 0 when every record was delivered, 1 when one was not (or a line was no record),
+/// 2 for wrong usage.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    args.verbosity.start(NAME);
+    cli::run(NAME, || notify(&args))
+}
+
+fn notify(args: &Args) -> anyhow::Result<u8> {
+    // Nothing that we or a program of ours prints may reach supervisord.
+    if !args.dry_run || ancestry::is_supervisords_pipe(std::io::stdout()) {
+        stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
+    }
+    let channel = args.channel.build(args.dry_run)?;
+    let dead_letter = args.dead_letter.as_deref().map(DeadLetter::open).transpose()?;
+    let watch = Watch::new(args.drain_timeout).context("catch SIGTERM")?;
+    let queue = Arc::new(Queue::default());
+    let reader = thread::spawn({
+        let (queue, drain_timeout) = (Arc::clone(&queue), args.drain_timeout);
+        move || queue::fill(&queue, watch, drain_timeout)
+    });
+    let failed = if args.dry_run {
+        delivery::preview(&queue, channel.as_ref())?
+    } else {
+        let courier = Courier::new(channel, dead_letter, args.timeout, args.retry_for);
+        courier.deliver_all(&queue)?
+    };
+    let malformed = reader.join().expect("the reading thread does not panic")?;
+    Ok(if failed + malformed == 0 {
+        cli::DONE
+    } else {
+        cli::FAILED
+    })
+}

@@ -1,0 +1,147 @@
+//! Real supervisord, from the environment that scripts/test has made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use super::{Running, Sandbox, eventually, processes_running, processes_with, until};
+
+/// The versions that scripts/test installs.
+pub(crate) const VERSIONS: [&str; 2] = ["4.3.0", "4.2.5"];
+
+/// A running supervisord with a configuration of the test's own.
+pub(crate) struct Supervisord<'a> {
+    sandbox: &'a Sandbox,
+    bin: PathBuf,
+    running: Running,
+}
+
+impl<'a> Supervisord<'a> {
+    /// Starts it with these sections; `environment` is for the listeners, which inherit it.
+    pub(crate) fn start(
+        sandbox: &'a Sandbox,
+        version: &str,
+        sections: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
+        let bin = peers.join(format!("supervisor-{version}/bin"));
+        assert!(
+            bin.join("supervisord").exists(),
+            "supervisord {version} is not in {}: run scripts/test",
+            bin.display()
+        );
+        let config = sandbox.write(
+            "supervisord.conf",
+            format!(
+                "[supervisord]\nnodaemon=true\nuser=root\nlogfile=%(here)s/supervisord.log\nloglevel=debug\n\
+                 pidfile=%(here)s/supervisord.pid\nchildlogdir=%(here)s\n\
+                 [unix_http_server]\nfile=%(here)s/supervisor.sock\n\
+                 [rpcinterface:supervisor]\n\
+                 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+                 [supervisorctl]\nserverurl=unix://%(here)s/supervisor.sock\n{sections}"
+            ),
+        );
+        let mut command = sandbox.spawnable("env");
+        command.arg(bin.join("supervisord")).arg("-c").arg(config);
+        command
+            .env("SUPD_TEST", sandbox.path(""))
+            .envs(environment.iter().copied());
+        let running = Running(
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
+        let started = Self {
+            sandbox,
+            bin,
+            running,
+        };
+        until("supervisord answers", || {
+            started.ctl(&["version"]).contains(version)
+        });
+        started
+    }
+
+    /// What `supervisorctl` prints.
+    pub(crate) fn ctl(&self, words: &[&str]) -> String {
+        let mut command = self.sandbox.spawnable("env");
+        command
+            .arg(self.bin.join("supervisorctl"))
+            .args(["-c", "supervisord.conf"])
+            .args(words);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
+    /// Waits for a process to be in this state.
+    pub(crate) fn wait_for(&self, process: &str, state: &str) {
+        until(&format!("{process} is {state}"), || {
+            let status = self.ctl(&["status", process]);
+            status.split_whitespace().nth(1) == Some(state)
+        });
+    }
+
+    pub(crate) fn pid_of(&self, process: &str) -> i32 {
+        eventually(&format!("{process} has a pid"), || {
+            self.ctl(&["pid", process])
+                .trim()
+                .parse()
+                .ok()
+                .filter(|&pid| pid > 0)
+        })
+    }
+
+    /// Kills a process as a crash would.
+    pub(crate) fn kill(&self, process: &str) {
+        kill(self.pid_of(process));
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.sandbox.read("supervisord.log")
+    }
+
+    /// The variable that supervisord and everything below it carries.
+    fn mark(&self) -> String {
+        format!("SUPD_TEST={}", self.sandbox.path("").display())
+    }
+
+    /// Everything below supervisord whose program has this name.
+    pub(crate) fn processes_running(&self, program: &str) -> Vec<u32> {
+        processes_running(&self.mark(), program)
+    }
+
+    /// Shuts down, and waits until nothing is left.
+    pub(crate) fn shut_down(mut self) {
+        self.ctl(&["shutdown"]);
+        assert_eq!(self.running.status(), 0);
+        let mark = self.mark();
+        until("every process has ended with supervisord", || {
+            processes_with(&mark).is_empty()
+        });
+    }
+}
+
+impl Drop for Supervisord<'_> {
+    fn drop(&mut self) {
+        // After a failure nothing may stay behind; after `shut_down` there is nothing.
+        for pid in processes_with(&self.mark()) {
+            kill(i32::try_from(pid).unwrap());
+        }
+        if std::thread::panicking() {
+            for entry in fs::read_dir(self.sandbox.path("")).unwrap().flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name.ends_with(".log") || name.ends_with(".err") {
+                    eprintln!("--- {name}\n{}", self.sandbox.read(&name));
+                }
+            }
+        }
+    }
+}
+
+/// kill -9, of a process that may have ended.
+pub(crate) fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}

@@ -1,0 +1,10 @@
+//! The four programs as a person meets them: in a shell, under supd-mock, and under real supervisord.
+
+mod harness;
+
+mod captures;
+mod listen;
+mod mock;
+mod notify;
+mod parse;
+mod supervisord;

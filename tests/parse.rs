@@ -1,0 +1,217 @@
+//! supd-parse in a shell: what passes, in what form, and when.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
+use predicates::prelude::*;
+
+use crate::harness::{Running, Sandbox, capture, state};
+
+fn crashes() -> String {
+    [
+        state(1, "web", "RUNNING", r#","pid":1"#),
+        state(2, "web", "EXITED", r#","expected":false,"pid":1"#),
+        state(3, "cron", "EXITED", r#","expected":true,"pid":2"#),
+        "{\"seq\":9,\"eventname\":\"SUPD_MARK\"}\n".to_owned(),
+        state(4, "web", "RUNNING", r#","pid":3"#),
+        state(5, "db", "FATAL", ""),
+    ]
+    .concat()
+}
+
+fn serials(output: &[u8]) -> Vec<u64> {
+    let records = String::from_utf8_lossy(output);
+    let serial = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["serial"].as_u64();
+    records.lines().filter_map(serial).collect()
+}
+
+#[test]
+fn filters_of_one_kind_are_alternatives_and_kinds_must_all_hold() {
+    let sandbox = Sandbox::new();
+    for (filters, expected) in [
+        (&["-e", "exited"][..], &[2, 3][..]),
+        (&["-e", "exited,FATAL"], &[2, 3, 5]),
+        (&["-e", "Exited", "-e", "process_state_fatal"], &[2, 3, 5]),
+        (&["-e", "process_state"], &[1, 2, 3, 4, 5]),
+        (&["-p", "w*"], &[1, 2, 4]),
+        (&["-p", "db:db,cron"], &[3, 5]),
+        (&["-g", "web", "-e", "running"], &[1, 4]),
+        (&["--unexpected"], &[2]),
+        (&["--problems"], &[2, 4, 5]),
+        (&["--problems", "-p", "db"], &[5]),
+        (&["-e", "log"], &[]),
+    ] {
+        let output = sandbox
+            .tool("supd-parse")
+            .args(filters)
+            .write_stdin(crashes())
+            .assert()
+            .success();
+        assert_eq!(serials(&output.get_output().stdout), expected, "{filters:?}");
+        let marks = predicate::str::contains("SUPD_MARK").count(1);
+        output.stdout(marks);
+    }
+}
+
+#[test]
+fn the_end_of_a_problem_is_marked_with_its_serial() {
+    let sandbox = Sandbox::new();
+    let output = sandbox
+        .tool("supd-parse")
+        .arg("--problems")
+        .write_stdin(crashes())
+        .assert()
+        .success();
+    let resolved =
+        r#""eventname":"PROCESS_STATE_RUNNING","processname":"web","groupname":"web","pid":3,"resolves":2}"#;
+    output.stdout(predicate::str::contains(resolved));
+}
+
+#[test]
+fn one_record_in_is_one_record_out_while_the_input_is_open() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.spawnable("supd-parse");
+    command
+        .arg("--problems")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut running = Running(child);
+    let mut lines = BufReader::new(stdout).lines();
+    for serial in 1..4 {
+        let line = state(serial, "db", "FATAL", "");
+        stdin.write_all(line.as_bytes()).unwrap();
+        assert_eq!(lines.next().unwrap().unwrap() + "\n", line);
+    }
+    drop(stdin);
+    assert_eq!(running.status(), 0);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly_even_while_its_input_is_silent() {
+    let sandbox = Sandbox::new();
+    let mut bash = sandbox.tool("bash");
+    bash.args([
+        "-c",
+        "supd-mock generate -n 100000 | supd-parse | head -n 1 >/dev/null; echo ${PIPESTATUS[*]}",
+    ]);
+    bash.assert().stdout("0 0 0\n").stderr("");
+    let mut command = sandbox.spawnable("supd-parse");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(sandbox.path("err")).unwrap());
+    let mut child = command.spawn().unwrap();
+    let _open = child.stdin.take();
+    drop(child.stdout.take());
+    assert_eq!((Running(child).status(), sandbox.read("err").as_str()), (0, ""));
+}
+
+#[test]
+fn a_malformed_line_is_named_and_skipped_and_the_rest_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "bad.ndjson",
+        format!(
+            "{}not json\n{{\"serial\":1}}\n\n{}",
+            state(1, "a", "FATAL", ""),
+            state(2, "a", "FATAL", "")
+        ),
+    );
+    let assert = sandbox
+        .tool("supd-parse")
+        .args(["bad.ndjson", "missing.ndjson", "-"])
+        .write_stdin(state(3, "a", "FATAL", ""))
+        .assert();
+    let assert = assert.code(1).stderr(
+        "supd-parse: read 'bad.ndjson' line 2: expected ident at column 2; skipped\n\
+         supd-parse: read 'bad.ndjson' line 3: missing field `eventname` at column 12; skipped\n\
+         supd-parse: open 'missing.ndjson': No such file or directory (os error 2)\n",
+    );
+    assert_eq!(serials(&assert.get_output().stdout), [1, 2, 3]);
+}
+
+#[test]
+fn raw_captures_are_recognised() {
+    let sandbox = Sandbox::new();
+    let output = sandbox
+        .tool("supd-parse")
+        .arg(capture("logs.raw"))
+        .arg(capture("states.raw"))
+        .assert()
+        .success();
+    assert_eq!(serials(&output.get_output().stdout).len(), 77 + 143);
+    sandbox
+        .tool("supd-parse")
+        .args(["--from", "ndjson"])
+        .arg(capture("ticks.raw"))
+        .assert()
+        .code(1);
+    sandbox
+        .tool("supd-parse")
+        .write_stdin("ver:3.0 nonsense\n")
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains(
+            "supd-parse: read 'stdin': read event header 'ver:3.0 nonsense': it has no 'len:'",
+        ));
+}
+
+#[test]
+fn jq_may_sit_in_the_middle_and_unknown_keys_pass() {
+    let sandbox = Sandbox::new();
+    let script = "jq --indent 1 -c '. + {note: {a: [1]}} | to_entries | reverse | from_entries' | supd-parse --problems | jq -c .note";
+    sandbox
+        .sh(script)
+        .write_stdin(crashes())
+        .assert()
+        .success()
+        .stdout("{\"a\":[1]}\n{\"a\":[1]}\n{\"a\":[1]}\n{\"a\":[1]}\n");
+}
+
+#[test]
+fn other_forms_are_asked_for() {
+    let sandbox = Sandbox::new();
+    let text = sandbox
+        .tool("supd-parse")
+        .env("TZ", "UTC")
+        .args(["--to", "text", "-e", "fatal"])
+        .write_stdin(crashes())
+        .assert();
+    text.success()
+        .stdout("2026-01-05 08:00:00.000  web1  db could not be started; supervisord gave up\n");
+    let json = sandbox
+        .tool("supd-parse")
+        .args(["--to", "json", "-e", "exited"])
+        .write_stdin(crashes())
+        .assert()
+        .success();
+    let array: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!(array.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn on_a_terminal_it_writes_coloured_text_unless_told_not_to() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.ndjson", crashes());
+    let on_terminal = |command: &str| {
+        let assert = sandbox
+            .tool("script")
+            .args(["-qec", command, "/dev/null"])
+            .assert()
+            .success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    assert!(on_terminal("supd-parse -e fatal in.ndjson").contains("\x1b[1;31mdb could not be started"));
+    assert!(!on_terminal("NO_COLOR=1 supd-parse -e fatal in.ndjson").contains('\x1b'));
+    assert!(on_terminal("supd-parse -e fatal in.ndjson | cat").contains("{\"ts\""));
+}
+
+#[test]
+fn wrong_usage_is_exit_2_and_says_what_is_right() {
+    let sandbox = Sandbox::new();
+    let unknown = sandbox.tool("supd-parse").args(["-e", "exitd"]).assert().code(2);
+    unknown.stderr(predicate::str::contains("exited").and(predicate::str::contains("fatal")));
+    sandbox.tool("supd-parse").args(["--to", "xml"]).assert().code(2);
+}
