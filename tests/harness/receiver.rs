@@ -28,7 +28,7 @@ impl Receiver {
     pub(crate) fn start(first: &[Answer]) -> Self {
         let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let received = Arc::new(Mutex::new(Vec::new()));
-        let mut answers = first.to_owned().into_iter();
+        let mut answers = Vec::from(first).into_iter();
         let thread = std::thread::spawn({
             let (server, received) = (Arc::clone(&server), Arc::clone(&received));
             move || {
