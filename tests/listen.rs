@@ -347,6 +347,30 @@ fn a_payload_beyond_the_limit_is_kept_up_to_it_and_marked() {
 }
 
 #[test]
+fn a_payload_of_megabytes_goes_through_whole() {
+    let sandbox = Sandbox::new();
+    let text = "é漢字😀\n".repeat(150_000);
+    let record = serde_json::json!({
+        "ver": "3.0", "server": "s", "serial": 1, "pool": "p", "poolserial": 1, "eventname": "PROCESS_COMMUNICATION_STDOUT",
+        "processname": "a", "groupname": "a", "pid": 1, "data": text,
+    });
+    sandbox.write("big.ndjson", format!("{record}\n"));
+    for listener in [
+        "supd-listen -c 'supd-parse | cat >out'",
+        "sh -c 'supd-listen | supd-parse | cat >out'",
+    ] {
+        sandbox
+            .sh(&format!("supd-mock replay -e big.ndjson -- {listener}"))
+            .assert()
+            .success();
+        let [received] = &sandbox.records("out")[..] else {
+            panic!("one record")
+        };
+        assert!(received["data"] == record["data"], "{listener}");
+    }
+}
+
+#[test]
 fn a_bytes_counting_supervisord_is_recognised_after_a_silence_and_remembered() {
     let sandbox = Sandbox::new();
     let replay = format!(

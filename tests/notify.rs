@@ -116,7 +116,8 @@ fn without_a_dead_letter_file_the_record_ends_on_stderr() {
     ]);
     let assert = notify.write_stdin(crash(1)).assert().code(1);
     assert.stderr(
-        predicate::str::contains("so here it is: {\"ts\":").and(predicate::str::contains("s3cret").not()),
+        predicate::str::contains("so here is the record: {\"ts\":")
+            .and(predicate::str::contains("s3cret").not()),
     );
 }
 
@@ -236,6 +237,45 @@ fn exec_runs_a_program_for_each_record() {
         .stdout("")
         .stderr("chatter\n");
     assert_eq!(sandbox.read("paged"), format!("a b web 7 {}", crash(1)));
+}
+
+#[test]
+fn as_the_last_stage_of_a_shells_pipeline_nothing_it_starts_or_prints_reaches_supervisord() {
+    let sandbox = Sandbox::new();
+    for stage in ["exec -- echo chatter", "--dry-run slack", "log"] {
+        let script = format!("supd-mock replay --speed max -- sh -c 'supd-listen | supd-notify {stage}'");
+        sandbox.sh(&script).assert().success();
+    }
+}
+
+#[test]
+fn a_dead_letter_file_that_cannot_be_written_is_said_first_and_costs_no_record() {
+    let sandbox = Sandbox::new();
+    let mut notify = sandbox.tool("supd-notify");
+    notify
+        .args([
+            "--dead-letter",
+            "no/such/dir",
+            "exec",
+            "--",
+            "sh",
+            "-c",
+            "exit 65",
+        ])
+        .write_stdin(crash(1));
+    notify
+        .assert()
+        .code(1)
+        .stderr("supd-notify: open dead letter file 'no/such/dir': No such file or directory (os error 2)\n");
+    let mut notify = sandbox.tool("supd-notify");
+    notify
+        .args(["--dead-letter", "/dev/full", "exec", "--", "sh", "-c", "exit 65"])
+        .write_stdin(crash(1) + &crash(2));
+    let said = predicate::str::contains(
+        "write dead letter file '/dev/full': No space left on device (os error 28); so here is the record: {",
+    )
+    .count(2);
+    notify.assert().code(1).stderr(said);
 }
 
 #[test]

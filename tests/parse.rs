@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use predicates::prelude::*;
 
-use crate::harness::{Running, Sandbox, capture, state};
+use crate::harness::{Running, Sandbox, capture, state, until};
 
 fn crashes() -> String {
     [
@@ -86,6 +86,33 @@ fn one_record_in_is_one_record_out_while_the_input_is_open() {
     }
     drop(stdin);
     assert_eq!(running.status(), 0);
+}
+
+#[test]
+fn sigterm_lets_it_read_on_to_the_end_of_input_but_not_for_ever() {
+    let sandbox = Sandbox::new();
+    for (drain_timeout, close) in [("20s", true), ("100ms", false)] {
+        let mut command = sandbox.spawnable("supd-parse");
+        command
+            .args(["-v", "--drain-timeout", drain_timeout])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(sandbox.path("err")).unwrap());
+        let mut child = command.spawn().unwrap();
+        let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut running = Running(child);
+        let mut lines = BufReader::new(stdout).lines();
+        stdin.write_all(state(1, "db", "FATAL", "").as_bytes()).unwrap();
+        lines.next().unwrap().unwrap();
+        running.signal(rustix::process::Signal::TERM);
+        until("it has heard SIGTERM", || sandbox.read("err").contains("SIGTERM"));
+        if close {
+            stdin.write_all(state(2, "db", "FATAL", "").as_bytes()).unwrap();
+            drop(stdin);
+            assert!(lines.next().unwrap().unwrap().contains("\"serial\":2"));
+        }
+        assert_eq!(running.status(), 0, "{}", sandbox.read("err"));
+    }
 }
 
 #[test]
@@ -206,6 +233,23 @@ fn on_a_terminal_it_writes_coloured_text_unless_told_not_to() {
     assert!(on_terminal("supd-parse -e fatal in.ndjson").contains("\x1b[1;31mdb could not be started"));
     assert!(!on_terminal("NO_COLOR=1 supd-parse -e fatal in.ndjson").contains('\x1b'));
     assert!(on_terminal("supd-parse -e fatal in.ndjson | cat").contains("{\"ts\""));
+}
+
+#[test]
+fn where_supervisord_listens_it_writes_nothing() {
+    let sandbox = Sandbox::new();
+    let replay = |listener: &str| {
+        sandbox
+            .sh(&format!("supd-mock replay --speed max -- {listener}"))
+            .assert()
+    };
+    let refused = replay("sh -c 'supd-listen | supd-parse'").code(1);
+    refused.stderr(
+        predicate::str::contains("supd-parse: standard output is supervisord's pipe")
+            .and(predicate::str::contains("supervisord would never send it an event again").not()),
+    );
+    replay("sh -c 'supd-listen | supd-parse >&2'").success();
+    replay("supd-listen -c 'supd-parse'").success();
 }
 
 #[test]

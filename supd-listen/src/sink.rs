@@ -29,31 +29,20 @@ impl Sink {
         })
     }
 
-    /// Our own standard output, through a description that is not shared with the shell: non-blocking is ours alone.
+    /// Our own standard output.
     pub(crate) fn stdout() -> anyhow::Result<Self> {
         let name = "standard output".to_owned();
-        if stdio::is_fifo(io::stdout()) {
-            let own = File::options()
-                .write(true)
-                .open("/dev/stdout")
-                .context("open '/dev/stdout'")?;
-            return Self {
-                file: own,
-                name,
-                is_pipe: true,
-            }
-            .non_blocking();
+        let is_pipe = stdio::is_fifo(io::stdout());
+        // A description that is not shared with the shell, so that non-blocking is ours alone.
+        if is_pipe && let Ok(file) = File::options().write(true).open("/dev/stdout") {
+            return Self { file, name, is_pipe }.non_blocking();
         }
         let file = io::stdout()
             .as_fd()
             .try_clone_to_owned()
             .context("duplicate standard output")?
             .into();
-        Ok(Self {
-            file,
-            name,
-            is_pipe: false,
-        })
+        Ok(Self { file, name, is_pipe })
     }
 
     pub(crate) fn pipe(stdin: ChildStdin) -> anyhow::Result<Self> {

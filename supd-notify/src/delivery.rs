@@ -37,15 +37,15 @@ impl Courier {
     }
 
     /// Delivers what is queued until no more comes; how many letters could not be delivered.
-    pub(crate) fn deliver_all(mut self, queue: &Queue) -> anyhow::Result<u64> {
+    pub(crate) fn deliver_all(mut self, queue: &Queue) -> u64 {
         let mut failed = 0;
         while let Some(letter) = queue.pop() {
             if let Err(reason) = self.deliver(&letter, queue) {
                 failed += 1;
-                self.bury(&letter, &reason)?;
+                self.bury(&letter, &reason);
             }
         }
-        Ok(failed)
+        failed
     }
 
     /// Tries until it succeeds or there is no more point in it; then, why.
@@ -85,31 +85,30 @@ impl Courier {
         }
     }
 
-    /// Puts a letter where it can be found.
-    fn bury(&self, letter: &Letter, reason: &str) -> anyhow::Result<()> {
+    /// Puts a letter where it can be found: the dead letter file, or where messages go.
+    fn bury(&self, letter: &Letter, reason: &str) {
         let record = &letter.record;
         let what = format!("{} {}", describe::subject(record), describe::what(record));
         let serial = record
             .serial
             .map_or(String::new(), |serial| format!(" (serial {serial})"));
-        let message = format!(
+        log::error!(
             "deliver to {}: {reason}; gave up '{what}'{serial}",
             self.channel.name()
         );
-        match &self.dead_letter {
-            Some(dead_letter) => {
-                log::error!("{message}");
-                dead_letter.write(&letter.line)
-            }
-            // The last place where it can be found again.
-            None => {
-                log::error!(
-                    "{message}; there is no --dead-letter, so here it is: {}",
-                    String::from_utf8_lossy(&letter.line)
-                );
-                Ok(())
-            }
-        }
+        let buried = self
+            .dead_letter
+            .as_ref()
+            .map(|dead_letter| dead_letter.write(&letter.line));
+        let why_here = match buried {
+            Some(Ok(())) => return,
+            Some(Err(error)) => format!("{error:#}"),
+            None => "there is no --dead-letter".to_owned(),
+        };
+        log::error!(
+            "{why_here}; so here is the record: {}",
+            String::from_utf8_lossy(&letter.line)
+        );
     }
 }
 

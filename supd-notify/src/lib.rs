@@ -51,7 +51,7 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
         delivery::preview(&queue, channel.as_ref())?
     } else {
         let courier = Courier::new(channel, dead_letter, args.timeout, args.retry_for);
-        courier.deliver_all(&queue)?
+        courier.deliver_all(&queue)
     };
     let malformed = reader.join().expect("the reading thread does not panic")?;
     Ok(if failed + malformed == 0 {
