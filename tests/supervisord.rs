@@ -304,3 +304,29 @@ fn the_death_of_any_stage_restarts_the_listener_and_loses_no_event() {
     assert!(!supervisord.log().contains("UNKNOWN"));
     supervisord.shut_down();
 }
+
+#[test]
+fn the_death_of_supervisord_ends_every_listener() {
+    let sandbox = Sandbox::new();
+    let sections = "\
+        [eventlistener:chain]\ncommand=supd-listen -c 'supd-parse | supd-notify file chain.ndjson'\n\
+        directory=%(here)s\nevents=PROCESS_STATE\n\
+        [eventlistener:pipe]\ncommand=sh -c 'supd-listen | supd-parse | supd-notify file pipe.ndjson'\n\
+        directory=%(here)s\nevents=PROCESS_STATE\n";
+    let supervisord = Supervisord::start(&sandbox, "4.3.0", sections, &[]);
+    supervisord.wait_for("chain", "RUNNING");
+    supervisord.wait_for("pipe", "RUNNING");
+    let tools = ["supd-listen", "supd-parse", "supd-notify", "sh"];
+    let running = || {
+        tools
+            .iter()
+            .map(|tool| supervisord.processes_running(tool).len())
+            .sum::<usize>()
+    };
+    assert_eq!(running(), 2 * tools.len());
+    let [pid] = supervisord.processes_running("python3")[..] else {
+        panic!("supervisord runs")
+    };
+    kill(pid.try_into().unwrap());
+    until("nothing of the listeners is left", || running() == 0);
+}

@@ -15,8 +15,8 @@ Examples, each a line of an [eventlistener:alerts] section with autorestart=true
 Without supervisord:
   supd-mock replay -- supd-listen -c 'supd-parse --to text'
 
-Exit status: 0 after end of input or SIGTERM, when the pipeline ended with 0; the
-pipeline's status otherwise; 1 when something failed or the pipeline ended by
+Exit status: 0 after end of input or SIGTERM, when the pipeline ended with 0,
+else the pipeline's own; 1 when something failed or the pipeline ended by
 itself; 2 for wrong usage.";
 
 /// A supervisord event listener: hands every event on as one line of JSON

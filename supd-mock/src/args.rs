@@ -60,7 +60,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "FACTOR", value_parser = Speed::parse, default_value = "1")]
     pub(crate) speed: Speed,
 
-    /// What an event's length counts, when that is not known from a raw capture
+    /// What an event's length counts; characters unless given or known from a raw capture
     #[arg(long, value_enum, value_name = "UNIT")]
     pub(crate) len: Option<Len>,
 

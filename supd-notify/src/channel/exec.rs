@@ -22,12 +22,19 @@ const EX_DATAERR: i32 = 65;
 /// The system refuses an environment with a longer value; the record on standard input is whole.
 const MAX_VALUE: usize = 64 * 1024;
 
+const EXAMPLES: &str = "\
+Examples:
+  supd-parse -e fatal | supd-notify exec -- /usr/local/bin/page-me
+  supd-parse --problems |
+    supd-notify exec -- sh -c 'echo \"$SUPD_PROCESSNAME: $SUPD_EVENTNAME\" | wall'";
+
 /// Run a program for each record
 ///
 /// The record is the program's standard input, its keys are in the environment: SUPD_EVENTNAME, SUPD_PROCESSNAME,
 /// SUPD_PID and so on. Status 0 means delivered, 65 (EX_DATAERR) that it never will be; after any other, or when the
 /// attempt's time is up, it is run again. What the program prints goes to standard error. No shell is involved.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]

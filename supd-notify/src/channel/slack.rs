@@ -14,11 +14,19 @@ use crate::message::Message;
 use crate::queue::Letter;
 use crate::secret;
 
+const EXAMPLES: &str = "\
+Examples:
+  supd-mock generate | supd-parse --problems | supd-notify --dry-run slack
+  command=supd-listen -c 'supd-parse --problems | supd-notify slack'
+  environment=SUPD_SLACK_URL=\"https://hooks.slack.com/services/…\"
+(the last two in the [eventlistener:…] section of supervisord.conf)";
+
 /// Send to a Slack channel by an incoming webhook (Mattermost's and Rocket.Chat's work too)
 ///
 /// Create an incoming webhook (Slack: api.slack.com/messaging/webhooks) and put its URL, which is a secret, into the
-/// variable SUPD_SLACK_URL or into a file. Try it without sending: supd-notify --dry-run slack
+/// variable SUPD_SLACK_URL or into a file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// File that holds the webhook's URL, instead of the variable SUPD_SLACK_URL
     #[arg(long, value_name = "FILE")]

@@ -12,12 +12,19 @@ use crate::queue::Letter;
 use crate::secret;
 use crate::template::Template;
 
+const EXAMPLES: &str = "\
+Examples:
+  supd-parse --problems | supd-notify webhook --url http://localhost:8080/events
+  supd-mock generate | supd-parse --unexpected |
+    supd-notify webhook --dry-run --template '{\"text\": \"{{ title }}\"}'";
+
 /// Post each record as JSON to a URL
 ///
 /// The body is the record as it came, or what a MiniJinja template makes of it. A template stands for a JSON document;
 /// values are escaped for the strings they stand in: {"text": "{{ title }}", "pid": {{ pid|tojson }}}. It knows the
 /// record's keys, title, text and severity.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The URL; one that is a secret belongs into --url-file or the variable SUPD_WEBHOOK_URL
     #[arg(long, value_name = "URL", conflicts_with = "url_file")]
