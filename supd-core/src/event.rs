@@ -1,6 +1,7 @@
 //! The typed event: what a header and a payload say, and back to the same bytes.
 
 use crate::kind::Kind;
+use crate::record::KEYS;
 use crate::wire::{Header, LenUnit};
 
 /// One event as supervisord sends it.
@@ -141,7 +142,8 @@ impl Payload {
             "channel" => self.channel = text(),
             "type" => self.r#type = text(),
             "tries" | "pid" | "when" | "expected" => return self.take_number(key, value),
-            _ if RESERVED.contains(&key) => return false,
+            // The record uses the name for something else.
+            _ if KEYS.contains(&key) => return false,
             _ => self.other.push((key.to_owned(), value.to_owned())),
         }
         true
@@ -163,24 +165,6 @@ impl Payload {
         true
     }
 }
-
-/// Keys of the record that no payload token may take.
-const RESERVED: [&str; 14] = [
-    "ts",
-    "host",
-    "boot",
-    "seq",
-    "ver",
-    "server",
-    "serial",
-    "pool",
-    "poolserial",
-    "eventname",
-    "header",
-    "data",
-    "data_b64",
-    "truncated",
-];
 
 fn implied_body(eventname: &str) -> Option<&'static [u8]> {
     (Kind::of(eventname) == Kind::ProcessGroup).then_some(b"")

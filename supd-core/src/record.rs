@@ -17,6 +17,33 @@ use crate::event::{Event, Payload};
 use crate::kind::Kind;
 use crate::wire::Header;
 
+/// The keys of a record, in their order.
+pub const KEYS: [&str; 23] = [
+    "ts",
+    "host",
+    "boot",
+    "seq",
+    "ver",
+    "server",
+    "serial",
+    "pool",
+    "poolserial",
+    "eventname",
+    "header",
+    "processname",
+    "groupname",
+    "from_state",
+    "tries",
+    "expected",
+    "pid",
+    "channel",
+    "type",
+    "when",
+    "data",
+    "data_b64",
+    "truncated",
+];
+
 /// One event, with where and when it was received. Header fields are absent in events of our own (`SUPD_…`).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {

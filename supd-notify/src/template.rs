@@ -7,39 +7,12 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, json};
 use supd_core::Record;
 use supd_core::cli::Usage;
+use supd_core::record::KEYS;
 
 use crate::message::Message;
 
 /// More than any sensible template takes; a loop that does not end is an error instead.
 const FUEL: u64 = 1_000_000;
-
-/// Keys that a template may use whether or not the event has them.
-const KEYS: [&str; 24] = [
-    "ts",
-    "host",
-    "boot",
-    "seq",
-    "ver",
-    "server",
-    "serial",
-    "pool",
-    "poolserial",
-    "eventname",
-    "header",
-    "processname",
-    "groupname",
-    "from_state",
-    "tries",
-    "expected",
-    "pid",
-    "channel",
-    "type",
-    "when",
-    "data",
-    "data_b64",
-    "truncated",
-    "resolves",
-];
 
 /// A template that makes JSON.
 pub(crate) struct Template {
