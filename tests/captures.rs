@@ -26,38 +26,24 @@ fn expected(raw: &[u8]) -> Vec<Value> {
 fn without_receipt(mut record: Value) -> Value {
     let fields = record.as_object_mut().unwrap();
     let receipt = ["ts", "host", "boot"].map(|key| fields.shift_remove(key).is_some());
-    assert_eq!(
-        receipt, [true; 3],
-        "a record says when, where and from which supervisord"
-    );
+    assert_eq!(receipt, [true; 3], "a record says when, where and from which supervisord");
     record
 }
 
 /// Plays every capture into a pipeline that writes to `out.ndjson`.
 fn every_event_arrives(listener: &str) {
     let sandbox = Sandbox::new();
-    let captures = std::fs::read_dir(capture(""))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let captures: Vec<_> = captures
-        .filter(|path| path.extension().is_some_and(|ext| ext == "raw"))
-        .collect();
+    let captures = std::fs::read_dir(capture("")).unwrap().map(|entry| entry.unwrap().path());
+    let captures: Vec<_> = captures.filter(|path| path.extension().is_some_and(|ext| ext == "raw")).collect();
     assert_eq!(captures.len(), 23);
     for path in captures {
         let name = path.file_name().unwrap().to_string_lossy();
         let raw = std::fs::read(&path).unwrap();
         sandbox
-            .sh(&format!(
-                "rm -f out.ndjson; supd-mock replay --events {} -- {listener}",
-                path.display()
-            ))
+            .sh(&format!("rm -f out.ndjson; supd-mock replay --events {} -- {listener}", path.display()))
             .assert()
             .success();
-        let records: Vec<Value> = sandbox
-            .records("out.ndjson")
-            .into_iter()
-            .map(without_receipt)
-            .collect();
+        let records: Vec<Value> = sandbox.records("out.ndjson").into_iter().map(without_receipt).collect();
         assert_eq!(records, expected(&raw), "{name}");
         if !matches!(&*name, "dup.raw" | "redelivery.raw" | "killbusy.raw") {
             let sidecar = std::fs::read_to_string(path.with_extension("ndjson")).unwrap();

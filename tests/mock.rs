@@ -7,12 +7,8 @@ use crate::harness::{Sandbox, capture, processes_with};
 
 fn results(output: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(output);
-    let result = |line: &str| {
-        serde_json::from_str::<Value>(line).unwrap()["result"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
+    let result =
+        |line: &str| serde_json::from_str::<Value>(line).unwrap()["result"].as_str().unwrap().to_owned();
     text.lines().map(result).collect()
 }
 
@@ -55,11 +51,7 @@ fn the_listener_meets_what_supervisord_gives() {
     assert_eq!(lines[2], "SUPERVISOR_PROCESS_NAME=alerts");
     let ignored = u64::from_str_radix(lines[4].trim_start_matches("SigIgn:").trim(), 16).unwrap();
     let bit = |signal: u64| 1 << (signal - 1);
-    assert_eq!(
-        ignored & (bit(13) | bit(25)),
-        bit(13) | bit(25),
-        "SIGPIPE and SIGXFSZ are ignored"
-    );
+    assert_eq!(ignored & (bit(13) | bit(25)), bit(13) | bit(25), "SIGPIPE and SIGXFSZ are ignored");
     assert_eq!(lines[5], lines[6], "it leads its process group");
 }
 
@@ -69,29 +61,15 @@ fn a_listener_that_breaks_the_protocol_is_told_on() {
     let hang = "echo READY; cat >/dev/null".to_owned();
     let early = "echo READY; IFS= read -r header; printf 'RESULT 2\\nOKREADY\\n'; sleep 1000".to_owned();
     for (script, said) in [
-        (
-            "echo hello; cat >/dev/null".to_owned(),
-            "wrote 'hello\\n' instead of READY",
-        ),
+        ("echo hello; cat >/dev/null".to_owned(), "wrote 'hello\\n' instead of READY"),
         (listener("printf 'RESULT 2\\nOK\\nREADY\\n'"), "instead of READY"),
         (listener("echo fine"), "wrote 'fine\\n' instead of a result"),
-        (
-            listener("printf 'RESULT 2\\nOKREADY\\nREADY\\n'"),
-            "wrote 'READY\\n' instead of READY",
-        ),
-        (
-            listener("printf 'RESULT 4\\nFAILREADY\\n'"),
-            "rejected event 30 10 times",
-        ),
-        (
-            "echo READY; exit 7".to_owned(),
-            "ended with status 7 before all events were played",
-        ),
-        (
-            "exit 0".to_owned(),
-            "ended with status 0 before all events were played",
-        ),
+        (listener("printf 'RESULT 2\\nOKREADY\\nREADY\\n'"), "wrote 'READY\\n' instead of READY"),
+        (listener("printf 'RESULT 4\\nFAILREADY\\n'"), "rejected event 30 10 times"),
+        ("echo READY; exit 7".to_owned(), "ended with status 7 before all events were played"),
+        ("exit 0".to_owned(), "ended with status 0 before all events were played"),
         ("sleep 1000".to_owned(), "did not write READY within 300ms"),
+        (listener("printf 'RESULT 2\\nOKREADY\\n'") + "; exit 3", "ended with status 3"),
         (hang, "did not answer an event within 300ms"),
         (early, "did not answer an event within 300ms"),
     ] {
@@ -108,16 +86,46 @@ fn a_listener_that_breaks_the_protocol_is_told_on() {
 }
 
 #[test]
+fn a_listener_that_answers_before_it_has_read_the_event_is_told_on() {
+    let sandbox = Sandbox::new();
+    let record = serde_json::json!({
+        "ver": "3.0", "server": "s", "serial": 1, "pool": "p", "poolserial": 1, "eventname": "REMOTE_COMMUNICATION",
+        "type": "big", "data": "x".repeat(300_000),
+    });
+    sandbox.write("big.ndjson", format!("{record}\n"));
+    sandbox.write(
+        "listener.sh",
+        "echo READY; IFS= read -r header; printf 'RESULT 2\\nOKREADY\\n'; cat >/dev/null",
+    );
+    let assert = sandbox.sh("supd-mock replay -e big.ndjson -- sh listener.sh").assert().code(1);
+    assert.stderr(predicate::str::contains("answered an event before it had read the whole of it"));
+}
+
+#[test]
+fn a_listener_may_end_after_the_last_event_and_is_judged_without_a_reader_too() {
+    let sandbox = Sandbox::new();
+    let two = "echo READY; for n in 1 2; do IFS= read -r header; printf 'RESULT 2\\nOKREADY\\n'; done";
+    sandbox.write("two.sh", two);
+    sandbox.write("bad.sh", listener("printf 'RESULT 4\\nFAILREADY\\n'"));
+    let events = capture("svstate.raw");
+    let script = format!("supd-mock replay -e {} -- sh two.sh", events.display());
+    sandbox.sh(&script).assert().success();
+    let mut bash = sandbox.tool("bash");
+    let script = format!(
+        "supd-mock -q replay -e {} -- sh bad.sh | head -n 1; echo ${{PIPESTATUS[0]}}",
+        events.display()
+    );
+    bash.args(["-c", &script]).assert().stdout(predicate::str::ends_with("}\n1\n"));
+}
+
+#[test]
 fn an_event_that_is_rejected_comes_again_and_then_counts() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "listener.sh",
         listener("if [ -e seen ]; then r=OK; else r=NO; touch seen; fi; printf \"RESULT 2\\n${r}READY\\n\""),
     );
-    let command = format!(
-        "supd-mock replay --events {} -- sh listener.sh",
-        capture("svstate.raw").display()
-    );
+    let command = format!("supd-mock replay --events {} -- sh listener.sh", capture("svstate.raw").display());
     let assert = sandbox.sh(&command).assert().success();
     assert_eq!(results(&assert.get_output().stdout), ["NO", "OK", "OK"]);
 }
@@ -127,21 +135,12 @@ fn what_a_listener_leaves_behind_is_ended_with_it() {
     let sandbox = Sandbox::new();
     // In a session of its own, deaf to SIGTERM, and not holding any of the listener's pipes.
     let leave = "(trap '' TERM; exec setsid sleep 1000 >/dev/null 2>&1) & ";
-    sandbox.write(
-        "listener.sh",
-        leave.to_owned() + &listener("printf 'RESULT 2\\nOKREADY\\n'"),
-    );
+    sandbox.write("listener.sh", leave.to_owned() + &listener("printf 'RESULT 2\\nOKREADY\\n'"));
     let events = capture("svstate.raw");
-    let script = format!(
-        "supd-mock replay --stop-timeout 100ms --events {} -- sh listener.sh",
-        events.display()
-    );
+    let script =
+        format!("supd-mock replay --stop-timeout 100ms --events {} -- sh listener.sh", events.display());
     let mark = format!("SUPD_TEST={}", sandbox.path("").display());
-    let assert = sandbox
-        .sh(&script)
-        .env("SUPD_TEST", sandbox.path(""))
-        .assert()
-        .success();
+    let assert = sandbox.sh(&script).env("SUPD_TEST", sandbox.path("")).assert().success();
     assert
         .stderr(predicate::str::contains("sending SIGTERM").and(predicate::str::contains("sending SIGKILL")));
     assert_eq!(processes_with(&mark), Vec::<u32>::new());
@@ -163,20 +162,14 @@ fn records_keep_their_spacing_and_speed_divides_it() {
     let seconds = |speed: &str| {
         let started = std::time::Instant::now();
         sandbox
-            .sh(&format!(
-                "supd-mock replay --speed {speed} -e two.ndjson -- supd-listen -o out"
-            ))
+            .sh(&format!("supd-mock replay --speed {speed} -e two.ndjson -- supd-listen -o out"))
             .assert()
             .success();
         started.elapsed().as_secs_f64()
     };
     assert!(seconds("1") >= 0.9);
     assert!(seconds("3") >= 0.3);
-    sandbox
-        .tool("supd-mock")
-        .args(["replay", "--speed", "0", "--", "true"])
-        .assert()
-        .code(2);
+    sandbox.tool("supd-mock").args(["replay", "--speed", "0", "--", "true"]).assert().code(2);
 }
 
 #[test]
@@ -206,13 +199,11 @@ fn what_cannot_be_played_is_said() {
         .code(1)
         .stderr("supd-mock: open 'missing': No such file or directory (os error 2)\n");
     sandbox.write("empty", "");
-    replay("empty")
+    replay("empty").assert().code(1).stderr("supd-mock: read 'empty': it holds no event\n");
+    sandbox.write("gap", "{\"eventname\":\"TICK_5\"}\n");
+    replay("gap")
         .assert()
         .code(1)
-        .stderr("supd-mock: read 'empty': it holds no event\n");
-    sandbox.write("gap", "{\"eventname\":\"TICK_5\"}\n");
-    replay("gap").assert().code(1).stderr(predicate::str::contains(
-        "read 'gap': TICK_5: the record has no 'ver'; skipped",
-    ));
+        .stderr(predicate::str::contains("read 'gap': TICK_5: the record has no 'ver'; skipped"));
     sandbox.tool("supd-mock").args(["replay"]).assert().code(2);
 }

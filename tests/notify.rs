@@ -12,12 +12,7 @@ use serde_json::Value;
 use crate::harness::{Receiver, Running, Sandbox, processes_running, state, until};
 
 fn crash(serial: u64) -> String {
-    state(
-        serial,
-        "web",
-        "EXITED",
-        r#","from_state":"RUNNING","expected":false,"pid":7"#,
-    )
+    state(serial, "web", "EXITED", r#","from_state":"RUNNING","expected":false,"pid":7"#)
 }
 
 #[test]
@@ -52,10 +47,7 @@ fn slack_gets_one_message_a_record_and_none_for_marks_and_ends_of_problems() {
 #[test]
 fn a_server_that_is_busy_is_asked_again_when_it_says_so_and_order_is_kept() {
     let sandbox = Sandbox::new();
-    let receiver = Receiver::start(&[
-        (503, "starting", &[]),
-        (429, "slow down", &[("Retry-After", "5")]),
-    ]);
+    let receiver = Receiver::start(&[(503, "starting", &[]), (429, "slow down", &[("Retry-After", "5")])]);
     let started = Instant::now();
     let mut notify = sandbox.tool("supd-notify");
     // Without more input there would be no time for so many attempts.
@@ -67,17 +59,12 @@ fn a_server_that_is_busy_is_asked_again_when_it_says_so_and_order_is_kept() {
         .map(|r| serde_json::from_str::<Value>(&r.body).unwrap()["serial"].clone())
         .collect();
     assert_eq!(serials, [1, 1, 1, 2]);
-    assert!(
-        started.elapsed().as_secs() >= 6,
-        "one second, then the five that were asked for"
-    );
+    assert!(started.elapsed().as_secs() >= 6, "one second, then the five that were asked for");
     assert.stderr(
         predicate::str::contains(
             "deliver to webhook: the server answered 503 Service Unavailable: starting; next attempt in",
         )
-        .and(predicate::str::contains(
-            "429 Too Many Requests: slow down; next attempt in 5.0s",
-        )),
+        .and(predicate::str::contains("429 Too Many Requests: slow down; next attempt in 5.0s")),
     );
 }
 
@@ -102,18 +89,9 @@ fn what_the_server_will_never_take_goes_to_the_dead_letters_as_it_was() {
 fn without_a_dead_letter_file_the_record_ends_on_stderr() {
     let sandbox = Sandbox::new();
     // A port that nobody listens on.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut notify = sandbox.tool("supd-notify");
-    notify.args([
-        "--retry-for",
-        "100ms",
-        "webhook",
-        "--url",
-        &format!("http://{closed}/s3cret"),
-    ]);
+    notify.args(["--retry-for", "100ms", "webhook", "--url", &format!("http://{closed}/s3cret")]);
     let assert = notify.write_stdin(crash(1)).assert().code(1);
     assert.stderr(
         predicate::str::contains("so here is the record: {\"ts\":")
@@ -139,26 +117,20 @@ fn the_end_of_input_gives_what_waits_its_time_and_no_more() {
     assert_eq!(sandbox.records("dead.ndjson").len(), 2);
 }
 
+/// An address that accepts connections and never answers.
+fn silent() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, url)
+}
+
 #[test]
-fn input_is_read_on_while_a_delivery_hangs_and_sigterm_ends_the_wait() {
+fn input_is_read_on_while_a_delivery_hangs() {
     let sandbox = Sandbox::new();
-    // It accepts connections and never answers.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_silent, url) = silent();
     let mut command = sandbox.spawnable("supd-notify");
-    command.args([
-        "--drain-timeout",
-        "500ms",
-        "--dead-letter",
-        "dead.ndjson",
-        "webhook",
-    ]);
-    command.env(
-        "SUPD_WEBHOOK_URL",
-        format!("http://{}/", silent.local_addr().unwrap()),
-    );
-    command
-        .stdin(Stdio::piped())
-        .stderr(std::fs::File::create(sandbox.path("err")).unwrap());
+    command.args(["--drain-timeout", "500ms", "--dead-letter", "dead.ndjson", "webhook", "--url", &url]);
+    command.stdin(Stdio::piped()).stderr(std::fs::File::create(sandbox.path("err")).unwrap());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut running = Running(child);
@@ -173,6 +145,58 @@ fn input_is_read_on_while_a_delivery_hangs_and_sigterm_ends_the_wait() {
 }
 
 #[test]
+fn sigterm_is_heard_with_a_full_queue_and_after_the_end_of_input() {
+    let sandbox = Sandbox::new();
+    let (_silent, url) = silent();
+    for (records, drain_timeout) in [(12_000, "500ms"), (3, "1h")] {
+        let input = sandbox.write("in.ndjson", (0..records).map(crash).collect::<String>());
+        let mut command = sandbox.spawnable("supd-notify");
+        command.args([
+            "--dead-letter",
+            "dead.ndjson",
+            "--timeout",
+            "100ms",
+            "--drain-timeout",
+            drain_timeout,
+        ]);
+        command.args(["webhook", "--url", &url]).stdin(std::fs::File::open(input).unwrap());
+        command.stderr(std::fs::File::create(sandbox.path("err")).unwrap());
+        let mut running = Running(command.spawn().unwrap());
+        until("it has tried", || sandbox.read("err").contains("next attempt in"));
+        running.signal(Signal::TERM);
+        assert_eq!(running.status(), 1);
+        assert_eq!(sandbox.records("dead.ndjson").len() as u64, records);
+        std::fs::remove_file(sandbox.path("dead.ndjson")).unwrap();
+    }
+}
+
+#[test]
+fn the_end_of_input_does_not_hurry_a_channel_that_works() {
+    let sandbox = Sandbox::new();
+    let mut notify = sandbox.tool("supd-notify");
+    notify.args([
+        "--drain-timeout",
+        "10ms",
+        "exec",
+        "--",
+        "sh",
+        "-c",
+        "sleep 0.05; echo $SUPD_SERIAL >>sent",
+    ]);
+    notify.write_stdin((0..10).map(crash).collect::<String>()).assert().success();
+    assert_eq!(sandbox.read("sent").lines().count(), 10);
+}
+
+#[test]
+fn a_servers_wish_for_endless_patience_is_not_followed() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(&[(503, "", &[("Retry-After", "18446744073709551615")])]);
+    let mut notify = sandbox.tool("supd-notify");
+    notify.args(["--drain-timeout", "100ms", "webhook", "--url", &receiver.url("/")]).write_stdin(crash(1));
+    notify.assert().code(1).stderr(predicate::str::contains("next attempt in 3600.0s"));
+}
+
+#[test]
 fn a_dry_run_prints_what_would_be_sent_and_needs_no_secret() {
     let sandbox = Sandbox::new();
     let script = "supd-notify --dry-run slack | jq -r '.text, .attachments[0].fields[2].value'";
@@ -183,17 +207,8 @@ fn a_dry_run_prints_what_would_be_sent_and_needs_no_secret() {
         .success()
         .stdout("🔴 web on web1 exited unexpectedly\nRUNNING\n");
     let mut webhook = sandbox.tool("supd-notify");
-    webhook.args([
-        "webhook",
-        "--dry-run",
-        "--template",
-        r#"{"s":"{{ severity }}","pid":{{ pid|tojson }}}"#,
-    ]);
-    webhook
-        .write_stdin(crash(1))
-        .assert()
-        .success()
-        .stdout("{\"s\":\"error\",\"pid\":7}\n");
+    webhook.args(["webhook", "--dry-run", "--template", r#"{"s":"{{ severity }}","pid":{{ pid|tojson }}}"#]);
+    webhook.write_stdin(crash(1)).assert().success().stdout("{\"s\":\"error\",\"pid\":7}\n");
     sandbox
         .tool("supd-notify")
         .args(["slack"])
@@ -206,11 +221,9 @@ fn a_dry_run_prints_what_would_be_sent_and_needs_no_secret() {
 #[test]
 fn a_template_that_cannot_work_is_refused_before_anything_is_read() {
     let sandbox = Sandbox::new();
-    for (template, reason) in [
-        ("{{ proces }}", "undefined"),
-        ("no json", "not JSON"),
-        ("{% if %}", "syntax error"),
-    ] {
+    for (template, reason) in
+        [("{{ proces }}", "undefined"), ("no json", "not JSON"), ("{% if %}", "syntax error")]
+    {
         let assert = sandbox
             .tool("supd-notify")
             .args(["webhook", "--dry-run", "--template", template])
@@ -223,10 +236,8 @@ fn a_template_that_cannot_work_is_refused_before_anything_is_read() {
 #[test]
 fn exec_runs_a_program_for_each_record() {
     let sandbox = Sandbox::new();
-    let program = sandbox.write(
-        "page",
-        "#!/bin/sh\necho chatter\necho \"$1 $SUPD_PROCESSNAME $SUPD_PID $(cat)\" >>paged\n",
-    );
+    let program = sandbox
+        .write("page", "#!/bin/sh\necho chatter\necho \"$1 $SUPD_PROCESSNAME $SUPD_PID $(cat)\" >>paged\n");
     std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut notify = sandbox.tool("supd-notify");
     notify
@@ -252,17 +263,7 @@ fn as_the_last_stage_of_a_shells_pipeline_nothing_it_starts_or_prints_reaches_su
 fn a_dead_letter_file_that_cannot_be_written_is_said_first_and_costs_no_record() {
     let sandbox = Sandbox::new();
     let mut notify = sandbox.tool("supd-notify");
-    notify
-        .args([
-            "--dead-letter",
-            "no/such/dir",
-            "exec",
-            "--",
-            "sh",
-            "-c",
-            "exit 65",
-        ])
-        .write_stdin(crash(1));
+    notify.args(["--dead-letter", "no/such/dir", "exec", "--", "sh", "-c", "exit 65"]).write_stdin(crash(1));
     notify
         .assert()
         .code(1)
@@ -281,30 +282,17 @@ fn a_dead_letter_file_that_cannot_be_written_is_said_first_and_costs_no_record()
 #[test]
 fn file_and_log_need_nothing_else() {
     let sandbox = Sandbox::new();
-    sandbox
-        .tool("supd-notify")
-        .args(["file", "out"])
-        .write_stdin(crash(1))
-        .assert()
-        .success();
+    sandbox.tool("supd-notify").args(["file", "out"]).write_stdin(crash(1)).assert().success();
     assert_eq!(sandbox.read("out"), crash(1));
-    let log = sandbox
-        .tool("supd-notify")
-        .arg("log")
-        .write_stdin(crash(1))
-        .assert()
-        .success()
-        .stdout("");
+    let log = sandbox.tool("supd-notify").arg("log").write_stdin(crash(1)).assert().success().stdout("");
     log.stderr("2026-01-05T08:00:00.000Z error web on web1 exited unexpectedly (was RUNNING, pid 7)\n");
 }
 
 #[test]
 fn secrets_are_neither_on_the_command_line_nor_in_any_message() {
     let sandbox = Sandbox::new();
-    let receiver = Receiver::start(&[
-        (500, "error for /services/s3cret with t0ken", &[]),
-        (403, "bad t0ken", &[]),
-    ]);
+    let receiver =
+        Receiver::start(&[(500, "error for /services/s3cret with t0ken", &[]), (403, "bad t0ken", &[])]);
     let mut command = sandbox.spawnable("supd-notify");
     command.args([
         "-v",
@@ -317,33 +305,21 @@ fn secrets_are_neither_on_the_command_line_nor_in_any_message() {
         "token",
     ]);
     sandbox.write("token", "t0ken\n");
-    command
-        .env("SUPD_WEBHOOK_URL", receiver.url("/services/s3cret"))
-        .env("SUPD_TEST", sandbox.path(""));
-    command
-        .stdin(Stdio::piped())
-        .stderr(std::fs::File::create(sandbox.path("err")).unwrap());
+    command.env("SUPD_WEBHOOK_URL", receiver.url("/services/s3cret")).env("SUPD_TEST", sandbox.path(""));
+    command.stdin(Stdio::piped()).stderr(std::fs::File::create(sandbox.path("err")).unwrap());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut running = Running(child);
     stdin.write_all(crash(1).as_bytes()).unwrap();
     until("it has been tried twice", || receiver.received().len() == 2);
     let mark = format!("SUPD_TEST={}", sandbox.path("").display());
-    let [pid] = processes_running(&mark, "supd-notify")[..] else {
-        panic!("it runs")
-    };
+    let [pid] = processes_running(&mark, "supd-notify")[..] else { panic!("it runs") };
     let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
     drop(stdin);
     assert_eq!(running.status(), 1);
-    assert_eq!(
-        receiver.received()[0].authorization.as_deref(),
-        Some("Bearer t0ken")
-    );
+    assert_eq!(receiver.received()[0].authorization.as_deref(), Some("Bearer t0ken"));
     for text in [words, sandbox.read("err"), sandbox.read("dead.ndjson")] {
-        assert!(
-            !text.is_empty() && !text.contains("s3cret") && !text.contains("t0ken"),
-            "{text}"
-        );
+        assert!(!text.is_empty() && !text.contains("s3cret") && !text.contains("t0ken"), "{text}");
     }
 }
 
@@ -355,8 +331,6 @@ fn a_malformed_line_is_named_and_the_rest_is_delivered() {
         .args(["file", "out"])
         .write_stdin("oops\n".to_owned() + &crash(1))
         .assert();
-    assert
-        .code(1)
-        .stderr("supd-notify: read 'stdin' line 1: expected value at column 1; skipped\n");
+    assert.code(1).stderr("supd-notify: read 'stdin' line 1: expected value at column 1; skipped\n");
     assert_eq!(sandbox.read("out"), crash(1));
 }

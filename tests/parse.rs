@@ -41,12 +41,7 @@ fn filters_of_one_kind_are_alternatives_and_kinds_must_all_hold() {
         (&["--problems", "-p", "db"], &[5]),
         (&["-e", "log"], &[]),
     ] {
-        let output = sandbox
-            .tool("supd-parse")
-            .args(filters)
-            .write_stdin(crashes())
-            .assert()
-            .success();
+        let output = sandbox.tool("supd-parse").args(filters).write_stdin(crashes()).assert().success();
         assert_eq!(serials(&output.get_output().stdout), expected, "{filters:?}");
         let marks = predicate::str::contains("SUPD_MARK").count(1);
         output.stdout(marks);
@@ -56,12 +51,7 @@ fn filters_of_one_kind_are_alternatives_and_kinds_must_all_hold() {
 #[test]
 fn the_end_of_a_problem_is_marked_with_its_serial() {
     let sandbox = Sandbox::new();
-    let output = sandbox
-        .tool("supd-parse")
-        .arg("--problems")
-        .write_stdin(crashes())
-        .assert()
-        .success();
+    let output = sandbox.tool("supd-parse").arg("--problems").write_stdin(crashes()).assert().success();
     let resolved =
         r#""eventname":"PROCESS_STATE_RUNNING","processname":"web","groupname":"web","pid":3,"resolves":2}"#;
     output.stdout(predicate::str::contains(resolved));
@@ -71,10 +61,7 @@ fn the_end_of_a_problem_is_marked_with_its_serial() {
 fn one_record_in_is_one_record_out_while_the_input_is_open() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.spawnable("supd-parse");
-    command
-        .arg("--problems")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.arg("--problems").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut running = Running(child);
@@ -93,10 +80,7 @@ fn sigterm_lets_it_read_on_to_the_end_of_input_but_not_for_ever() {
     let sandbox = Sandbox::new();
     for (drain_timeout, close) in [("20s", true), ("100ms", false)] {
         let mut command = sandbox.spawnable("supd-parse");
-        command
-            .args(["-v", "--drain-timeout", drain_timeout])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.args(["-v", "--drain-timeout", drain_timeout]).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(sandbox.path("err")).unwrap());
         let mut child = command.spawn().unwrap();
         let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -140,11 +124,7 @@ fn a_malformed_line_is_named_and_skipped_and_the_rest_is_read() {
     let sandbox = Sandbox::new();
     sandbox.write(
         "bad.ndjson",
-        format!(
-            "{}not json\n{{\"serial\":1}}\n\n{}",
-            state(1, "a", "FATAL", ""),
-            state(2, "a", "FATAL", "")
-        ),
+        format!("{}not json\n{{\"serial\":1}}\n\n{}", state(1, "a", "FATAL", ""), state(2, "a", "FATAL", "")),
     );
     let assert = sandbox
         .tool("supd-parse")
@@ -162,27 +142,15 @@ fn a_malformed_line_is_named_and_skipped_and_the_rest_is_read() {
 #[test]
 fn raw_captures_are_recognised() {
     let sandbox = Sandbox::new();
-    let output = sandbox
-        .tool("supd-parse")
-        .arg(capture("logs.raw"))
-        .arg(capture("states.raw"))
-        .assert()
-        .success();
+    let output =
+        sandbox.tool("supd-parse").arg(capture("logs.raw")).arg(capture("states.raw")).assert().success();
     assert_eq!(serials(&output.get_output().stdout).len(), 77 + 143);
-    sandbox
-        .tool("supd-parse")
-        .args(["--from", "ndjson"])
-        .arg(capture("ticks.raw"))
-        .assert()
-        .code(1);
-    sandbox
-        .tool("supd-parse")
-        .write_stdin("ver:3.0 nonsense\n")
-        .assert()
-        .code(1)
-        .stderr(predicate::str::contains(
+    sandbox.tool("supd-parse").args(["--from", "ndjson"]).arg(capture("ticks.raw")).assert().code(1);
+    sandbox.tool("supd-parse").write_stdin("ver:3.0 nonsense\n").assert().code(1).stderr(
+        predicate::str::contains(
             "supd-parse: read 'stdin': read event header 'ver:3.0 nonsense': it has no 'len:'",
-        ));
+        ),
+    );
 }
 
 #[test]
@@ -206,8 +174,7 @@ fn other_forms_are_asked_for() {
         .args(["--to", "text", "-e", "fatal"])
         .write_stdin(crashes())
         .assert();
-    text.success()
-        .stdout("2026-01-05 08:00:00.000  web1  db could not be started; supervisord gave up\n");
+    text.success().stdout("2026-01-05 08:00:00.000  web1  db could not be started; supervisord gave up\n");
     let json = sandbox
         .tool("supd-parse")
         .args(["--to", "json", "-e", "exited"])
@@ -223,11 +190,7 @@ fn on_a_terminal_it_writes_coloured_text_unless_told_not_to() {
     let sandbox = Sandbox::new();
     sandbox.write("in.ndjson", crashes());
     let on_terminal = |command: &str| {
-        let assert = sandbox
-            .tool("script")
-            .args(["-qec", command, "/dev/null"])
-            .assert()
-            .success();
+        let assert = sandbox.tool("script").args(["-qec", command, "/dev/null"]).assert().success();
         String::from_utf8(assert.get_output().stdout.clone()).unwrap()
     };
     assert!(on_terminal("supd-parse -e fatal in.ndjson").contains("\x1b[1;31mdb could not be started"));
@@ -238,11 +201,7 @@ fn on_a_terminal_it_writes_coloured_text_unless_told_not_to() {
 #[test]
 fn where_supervisord_listens_it_writes_nothing() {
     let sandbox = Sandbox::new();
-    let replay = |listener: &str| {
-        sandbox
-            .sh(&format!("supd-mock replay --speed max -- {listener}"))
-            .assert()
-    };
+    let replay = |listener: &str| sandbox.sh(&format!("supd-mock replay --speed max -- {listener}")).assert();
     let refused = replay("sh -c 'supd-listen | supd-parse'").code(1);
     refused.stderr(
         predicate::str::contains("supd-parse: standard output is supervisord's pipe")

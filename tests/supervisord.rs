@@ -15,22 +15,17 @@ fn for_each_version(test: impl Fn(&str) + Sync) {
 }
 
 /// Serials that were kept twice, or out of order.
-fn disorder(records: &[Value]) -> Vec<u64> {
-    let serials: Vec<u64> = records
-        .iter()
-        .map(|record| record["serial"].as_u64().unwrap())
-        .collect();
+fn disorder(records: &[Value], may_repeat: bool) -> Vec<u64> {
+    let serials: Vec<u64> = records.iter().map(|record| record["serial"].as_u64().unwrap()).collect();
     serials
         .windows(2)
-        .filter(|pair| pair[0] >= pair[1])
+        .filter(|pair| pair[0] > pair[1] || (!may_repeat && pair[0] == pair[1]))
         .map(|pair| pair[1])
         .collect()
 }
 
 fn has(records: &[Value], eventname: &str, process: &str) -> bool {
-    records
-        .iter()
-        .any(|record| record["eventname"] == eventname && record["processname"] == process)
+    records.iter().any(|record| record["eventname"] == eventname && record["processname"] == process)
 }
 
 #[test]
@@ -52,11 +47,7 @@ fn a_crash_reaches_slack_once_and_the_healthy_are_not_mentioned() {
         until("the message arrives", || !receiver.received().is_empty());
         // Its return is let through for later, and sent to nobody.
         until("it is running again", || {
-            supervisord
-                .log()
-                .matches("success: fragile entered RUNNING")
-                .count()
-                == 2
+            supervisord.log().matches("success: fragile entered RUNNING").count() == 2
         });
         supervisord.ctl(&["stop", "healthy"]);
         supervisord.wait_for("alerts", "RUNNING");
@@ -79,41 +70,17 @@ fn every_way_of_chaining_delivers_and_drains_and_leaves_nothing_behind() {
         ("shell", "supd-listen -c 'supd-parse | cat >> shell.ndjson'", ""),
         ("program", "supd-listen -- supd-notify file program.ndjson", ""),
         ("file", "supd-listen -o file.ndjson", ""),
-        (
-            "dash",
-            "dash -c 'supd-listen | supd-parse | supd-notify file dash.ndjson'",
-            "",
-        ),
-        (
-            "bash",
-            "bash -c 'supd-listen | supd-parse | cat >> bash.ndjson'",
-            "",
-        ),
-        (
-            "fd",
-            "sh -c '{ supd-listen --protocol-fd 3 | supd-parse | cat >> fd.ndjson; } 3>&1'",
-            "",
-        ),
-        (
-            "nested",
-            "sh -c \"nice sh -c 'supd-listen | supd-parse | cat >> nested.ndjson'; true\"",
-            "",
-        ),
-        (
-            "groupshell",
-            "supd-listen -c 'supd-parse | cat >> groupshell.ndjson'",
-            "stopasgroup=true",
-        ),
+        ("dash", "dash -c 'supd-listen | supd-parse | supd-notify file dash.ndjson'", ""),
+        ("bash", "bash -c 'supd-listen | supd-parse | cat >> bash.ndjson'", ""),
+        ("fd", "sh -c '{ supd-listen --protocol-fd 3 | supd-parse | cat >> fd.ndjson; } 3>&1'", ""),
+        ("nested", "sh -c \"nice sh -c 'supd-listen | supd-parse | cat >> nested.ndjson'; true\"", ""),
+        ("groupshell", "supd-listen -c 'supd-parse | cat >> groupshell.ndjson'", "stopasgroup=true"),
         (
             "groupdash",
             "dash -c 'supd-listen | supd-parse | supd-notify file groupdash.ndjson'",
             "stopasgroup=true",
         ),
-        (
-            "nobodyshell",
-            "supd-listen -c 'supd-parse | supd-notify file nobodyshell.ndjson'",
-            "user=nobody",
-        ),
+        ("nobodyshell", "supd-listen -c 'supd-parse | supd-notify file nobodyshell.ndjson'", "user=nobody"),
         (
             "nobodydash",
             "dash -c 'supd-listen | supd-parse | supd-notify file nobodydash.ndjson'",
@@ -124,11 +91,7 @@ fn every_way_of_chaining_delivers_and_drains_and_leaves_nothing_behind() {
             "bash -c 'supd-listen | supd-parse | supd-notify file nobodybash.ndjson'",
             "user=nobody",
         ),
-        (
-            "nobodyfd",
-            "sh -c '{ supd-listen --protocol-fd 3 | cat >> nobodyfd.ndjson; } 3>&1'",
-            "user=nobody",
-        ),
+        ("nobodyfd", "sh -c '{ supd-listen --protocol-fd 3 | cat >> nobodyfd.ndjson; } 3>&1'", "user=nobody"),
     ];
     for_each_version(|version| {
         let sandbox = Sandbox::for_everyone();
@@ -159,12 +122,8 @@ fn every_way_of_chaining_delivers_and_drains_and_leaves_nothing_behind() {
         }
         supervisord.kill("fragile");
         for (name, ..) in ways {
-            let crashes = || {
-                records(name)
-                    .iter()
-                    .filter(|r| r["eventname"] == "PROCESS_STATE_EXITED")
-                    .count()
-            };
+            let crashes =
+                || records(name).iter().filter(|r| r["eventname"] == "PROCESS_STATE_EXITED").count();
             until(&format!("the second crash reaches {name}"), || crashes() == 2);
         }
         supervisord.wait_for("fragile", "RUNNING");
@@ -173,12 +132,11 @@ fn every_way_of_chaining_delivers_and_drains_and_leaves_nothing_behind() {
         for (name, command, _) in ways {
             assert_eq!(sandbox.read(&format!("{name}.err")), "", "{name}");
             let records = records(name);
-            assert_eq!(disorder(&records), Vec::<u64>::new(), "{command}: {records:?}");
+            // When a shell is stopped, the answer to an event that was handed on may find nobody; then it comes again.
+            let in_a_shell = !command.starts_with("supd-listen");
+            assert_eq!(disorder(&records, in_a_shell), Vec::<u64>::new(), "{command}: {records:?}");
             // The STOPPED that follows finds some of the listeners stopping already, and supervisord sends them nothing.
-            assert!(
-                has(&records, "PROCESS_STATE_STOPPING", "fragile"),
-                "{name} saw the shutdown"
-            );
+            assert!(has(&records, "PROCESS_STATE_STOPPING", "fragile"), "{name} saw the shutdown");
         }
         assert!(!log.contains("UNKNOWN") && !log.contains("bad result"), "{log}");
     });
@@ -219,12 +177,7 @@ fn names_and_log_lines_beyond_ascii_arrive_exactly_and_keep_the_listener_in_step
             }
             said() == all
         });
-        assert!(
-            sandbox
-                .records("logs.ndjson")
-                .iter()
-                .all(|record| record["processname"] == "café-漢字😀")
-        );
+        assert!(sandbox.records("logs.ndjson").iter().all(|record| record["processname"] == "café-漢字😀"));
         supervisord.wait_for("logs", "RUNNING");
         assert!(!supervisord.log().contains("UNKNOWN"));
         supervisord.shut_down();
@@ -246,16 +199,8 @@ fn a_pipeline_that_would_write_into_supervisords_pipe_is_refused_and_says_so() {
         supervisord.wait_for("alone", "FATAL");
         let log = supervisord.log();
         supervisord.shut_down();
-        assert!(
-            sandbox.read("poisoned.err").contains("add '>&2'"),
-            "{}",
-            sandbox.read("poisoned.err")
-        );
-        assert!(
-            sandbox.read("alone.err").contains("use supd-listen -c"),
-            "{}",
-            sandbox.read("alone.err")
-        );
+        assert!(sandbox.read("poisoned.err").contains("add '>&2'"), "{}", sandbox.read("poisoned.err"));
+        assert!(sandbox.read("alone.err").contains("use supd-listen -c"), "{}", sandbox.read("alone.err"));
         assert!(!log.contains("UNKNOWN"), "{log}");
     });
 }
@@ -270,22 +215,14 @@ fn the_death_of_any_stage_restarts_the_listener_and_loses_no_event() {
         stderr_logfile=%(here)s/chain.err\n";
     let supervisord = Supervisord::start(&sandbox, "4.3.0", sections, &[]);
     supervisord.wait_for("chain", "RUNNING");
-    for (round, stage) in ["supd-notify", "supd-parse", "sh", "supd-listen"]
-        .into_iter()
-        .enumerate()
-    {
+    for (round, stage) in ["supd-notify", "supd-parse", "sh", "supd-listen"].into_iter().enumerate() {
         let before = supervisord.pid_of("chain");
-        let [victim] = supervisord.processes_running(stage)[..] else {
-            panic!("one {stage} runs")
-        };
+        let [victim] = supervisord.processes_running(stage)[..] else { panic!("one {stage} runs") };
         kill(victim.try_into().unwrap());
-        until(
-            &format!("the listener is another one after {stage} was killed"),
-            || {
-                let pid: i32 = supervisord.ctl(&["pid", "chain"]).trim().parse().unwrap_or(0);
-                pid != 0 && pid != before
-            },
-        );
+        until(&format!("the listener is another one after {stage} was killed"), || {
+            let pid: i32 = supervisord.ctl(&["pid", "chain"]).trim().parse().unwrap_or(0);
+            pid != 0 && pid != before
+        });
         supervisord.kill("fragile");
         supervisord.wait_for("chain", "RUNNING");
         let crashes = || {
@@ -294,12 +231,8 @@ fn the_death_of_any_stage_restarts_the_listener_and_loses_no_event() {
                 |r: &&Value| r["eventname"] == "PROCESS_STATE_EXITED" && r["processname"] == "fragile";
             records.iter().filter(crash).count()
         };
-        until(&format!("the crash after {stage} was killed arrives"), || {
-            crashes() == round + 1
-        });
-        until("one pipeline is left", || {
-            supervisord.processes_running("supd-parse").len() == 1
-        });
+        until(&format!("the crash after {stage} was killed arrives"), || crashes() == round + 1);
+        until("one pipeline is left", || supervisord.processes_running("supd-parse").len() == 1);
     }
     assert!(!supervisord.log().contains("UNKNOWN"));
     supervisord.shut_down();
@@ -317,16 +250,9 @@ fn the_death_of_supervisord_ends_every_listener() {
     supervisord.wait_for("chain", "RUNNING");
     supervisord.wait_for("pipe", "RUNNING");
     let tools = ["supd-listen", "supd-parse", "supd-notify", "sh"];
-    let running = || {
-        tools
-            .iter()
-            .map(|tool| supervisord.processes_running(tool).len())
-            .sum::<usize>()
-    };
+    let running = || tools.iter().map(|tool| supervisord.processes_running(tool).len()).sum::<usize>();
     assert_eq!(running(), 2 * tools.len());
-    let [pid] = supervisord.processes_running("python3")[..] else {
-        panic!("supervisord runs")
-    };
+    let [pid] = supervisord.processes_running("python3")[..] else { panic!("supervisord runs") };
     kill(pid.try_into().unwrap());
     until("nothing of the listeners is left", || running() == 0);
 }

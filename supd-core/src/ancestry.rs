@@ -18,12 +18,8 @@ use thiserror::Error;
 use crate::stdio::is_fifo;
 
 /// What supervisord sets; see "Subprocess Environment" in its documentation.
-const VARIABLES: [&str; 4] = [
-    "SUPERVISOR_ENABLED",
-    "SUPERVISOR_SERVER_URL",
-    "SUPERVISOR_PROCESS_NAME",
-    "SUPERVISOR_GROUP_NAME",
-];
+const VARIABLES: [&str; 4] =
+    ["SUPERVISOR_ENABLED", "SUPERVISOR_SERVER_URL", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME"];
 
 /// Two processes above us (or ourselves and one).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +66,7 @@ impl Ancestry {
             topmost = parent;
             parent = parent_of(parent)?;
         }
-        Some(Self {
-            topmost,
-            supervisord: parent,
-        })
+        Some(Self { topmost, supervisord: parent })
     }
 }
 
@@ -82,8 +75,7 @@ fn carries(pid: u32, ours: &[Vec<u8>]) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };
-    ours.iter()
-        .all(|ours| environment.split(|&byte| byte == 0).any(|theirs| theirs == ours))
+    ours.iter().all(|ours| environment.split(|&byte| byte == 0).any(|theirs| theirs == ours))
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
@@ -157,7 +149,8 @@ pub fn is_supervisords_pipe(fd: impl AsFd) -> bool {
     same(&ours, &theirs)
 }
 
-fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
+/// Whether two descriptors are the same pipe, file or device.
+pub fn same_file(one: impl AsFd, other: impl AsFd) -> bool {
     matches!((rustix::fs::fstat(one), rustix::fs::fstat(other)), (Ok(one), Ok(other)) if same(&one, &other))
 }
 
@@ -175,11 +168,7 @@ pub fn boot() -> String {
 fn known_boot() -> Option<String> {
     let supervisord = Ancestry::climb()?.supervisord;
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(format!(
-        "{}-{supervisord}-{}",
-        boot_id.get(..8)?,
-        stat_field(supervisord, 22)?
-    ))
+    Some(format!("{}-{supervisord}-{}", boot_id.get(..8)?, stat_field(supervisord, 22)?))
 }
 
 /// The machine's name, as `hostname` prints it.
@@ -194,10 +183,7 @@ mod tests {
     #[test]
     fn fields_of_stat_are_counted_as_in_its_manual() {
         let pid = std::process::id();
-        assert_eq!(
-            stat_field(pid, 4),
-            Some(std::os::unix::process::parent_id().to_string())
-        );
+        assert_eq!(stat_field(pid, 4), Some(std::os::unix::process::parent_id().to_string()));
         assert!(stat_field(pid, 22).unwrap().parse::<u64>().unwrap() > 0);
     }
 

@@ -44,13 +44,7 @@ pub fn run(name: &'static str, body: impl FnOnce() -> anyhow::Result<u8>) -> Exi
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Verbosity {
     /// Say nothing but errors
-    #[arg(
-        short,
-        long,
-        global = true,
-        conflicts_with = "verbose",
-        help_heading = "Messages"
-    )]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Messages")]
     quiet: bool,
     /// Say more about what is being done
     #[arg(short, long, global = true, help_heading = "Messages")]
@@ -58,12 +52,12 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
-    /// From here on `log::error!`, `warn!` and `info!` (with `-v`) become lines on stderr.
+    /// From here on `log::error!`, `warn!` and `info!` (not with `-q`) and `debug!` (with `-v`) are lines on stderr.
     pub fn start(self, name: &'static str) {
         let level = match self {
             Self { quiet: true, .. } => log::LevelFilter::Error,
-            Self { verbose: true, .. } => log::LevelFilter::Info,
-            _ => log::LevelFilter::Warn,
+            Self { verbose: true, .. } => log::LevelFilter::Debug,
+            _ => log::LevelFilter::Info,
         };
         log::set_max_level(level);
         // A second call happens in tests only, and the first logger is as good.
@@ -100,16 +94,10 @@ fn say(name: &str, message: &str) {
 /// # Errors
 /// A one-line message.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::Span = text
-        .trim()
-        .parse()
-        .map_err(|_| "not a span of time such as 8s, 1m30s or 2h")?;
-    let duration = span
-        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-        .map_err(|error| error.to_string())?;
-    duration
-        .try_into()
-        .map_err(|_| "a span of time cannot be negative".into())
+    let span: jiff::Span = text.trim().parse().map_err(|_| "not a span of time such as 8s, 1m30s or 2h")?;
+    let duration =
+        span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
+    duration.try_into().map_err(|_| "a span of time cannot be negative".into())
 }
 
 /// Parses a size in bytes: `65536`, `64KiB`, `16MiB`, `1GB`.
@@ -117,10 +105,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// A one-line message.
 pub fn size(text: &str) -> Result<usize, String> {
-    let size: bytesize::ByteSize = text
-        .trim()
-        .parse()
-        .map_err(|_| "not a size such as 65536, 64KiB or 16MiB")?;
+    let size: bytesize::ByteSize =
+        text.trim().parse().map_err(|_| "not a size such as 65536, 64KiB or 16MiB")?;
     usize::try_from(size.as_u64()).map_err(|_| "larger than memory can be".into())
 }
 
@@ -150,10 +136,7 @@ mod tests {
     #[test]
     fn errors_have_their_statuses() {
         let fails = |error: anyhow::Error| format!("{:?}", run("test", || Err(error)));
-        assert_eq!(
-            fails(Usage("x".into()).into()),
-            format!("{:?}", ExitCode::from(2))
-        );
+        assert_eq!(fails(Usage("x".into()).into()), format!("{:?}", ExitCode::from(2)));
         assert_eq!(fails(anyhow::anyhow!("x")), format!("{:?}", ExitCode::from(1)));
         assert_eq!(fails(ClosedStdout.into()), format!("{:?}", ExitCode::SUCCESS));
     }

@@ -13,7 +13,8 @@
 
 use std::collections::HashMap;
 
-use crate::event::{Event, Payload};
+use crate::event::Event;
+use crate::partial::Partial;
 use crate::wire::{Header, LenUnit, MAX_HEADER, ProtocolError};
 
 /// How much of a payload is kept unless somebody says otherwise.
@@ -110,8 +111,15 @@ impl Decoder {
 
     /// Whether a payload may be whole and only silence can tell: if nothing comes for a second, [`Self::settle`].
     pub fn is_undecided(&self) -> bool {
-        let on_the_byte = |partial: &Partial| partial.is_ambiguous() && partial.bytes == partial.header.len;
+        let on_the_byte = |partial: &Partial| {
+            partial.has_all_bytes() && !partial.is_beyond_bytes() && !partial.has_all_chars()
+        };
         !self.stored && self.mode == LenMode::Auto && self.partial.as_ref().is_some_and(on_the_byte)
+    }
+
+    /// Whether an event has begun and is not whole.
+    pub fn is_mid_event(&self) -> bool {
+        self.partial.is_some() || !self.rest().is_empty()
     }
 
     /// A second of silence has passed: what was undecided was counted in bytes.
@@ -160,13 +168,8 @@ impl Decoder {
         let Some(newline) = memchr::memchr(b'\n', rest) else {
             return match rest.len() {
                 0 => Ok(None),
-                MAX_HEADER.. => Err(ProtocolError::header(
-                    rest,
-                    format!("no end within {MAX_HEADER} bytes"),
-                )),
-                _ if self.ended => Err(ProtocolError::CutShort {
-                    what: "header".into(),
-                }),
+                MAX_HEADER.. => Err(ProtocolError::header(rest, format!("no end within {MAX_HEADER} bytes"))),
+                _ if self.ended => Err(ProtocolError::CutShort { what: "header".into() }),
                 _ => Ok(None),
             };
         };
@@ -208,27 +211,15 @@ impl Decoder {
         };
         // Both readings agree on the first `len` bytes.
         self.pos += partial.take_bytes(&self.buf[self.pos..], self.max_payload);
-        if partial.bytes < partial.header.len {
+        if !partial.has_all_bytes() {
             return self.wait_or_cut_short();
         }
-        if !partial.is_ambiguous() {
+        if partial.has_all_chars() {
             return Ok(self.complete(LenUnit::Chars));
         }
-        match self.known_unit() {
+        match self.unit() {
             Some(LenUnit::Bytes) => Ok(self.complete(LenUnit::Bytes)),
             Some(LenUnit::Chars) => self.take_chars(),
-            None if self.stored => match self.look_ahead() {
-                Some(LenUnit::Bytes) => Ok(self.complete(LenUnit::Bytes)),
-                Some(LenUnit::Chars) => self.take_chars(),
-                None => Ok(None),
-            },
-            // Nothing comes after a live event, so whatever comes is its own.
-            None if !self.rest().is_empty()
-                || self.partial.as_ref().is_some_and(|p| p.bytes > p.header.len) =>
-            {
-                self.take_chars()
-            }
-            None if self.ended => Ok(self.complete(LenUnit::Bytes)),
             None => Ok(None),
         }
     }
@@ -238,7 +229,7 @@ impl Decoder {
             return Ok(None);
         };
         self.pos += partial.take_chars(&self.buf[self.pos..], self.max_payload);
-        if partial.is_ambiguous() {
+        if !partial.has_all_chars() {
             return self.wait_or_cut_short();
         }
         Ok(self.complete(LenUnit::Chars))
@@ -246,49 +237,57 @@ impl Decoder {
 
     fn wait_or_cut_short(&self) -> Result<Option<Decoded>, ProtocolError> {
         match &self.partial {
-            Some(partial) if self.ended => Err(ProtocolError::CutShort {
-                what: format!("'{}'", partial.header.eventname),
-            }),
+            Some(partial) if self.ended => {
+                Err(ProtocolError::CutShort { what: format!("'{}'", partial.eventname()) })
+            }
             _ => Ok(None),
         }
     }
 
-    fn known_unit(&self) -> Option<LenUnit> {
-        let partial = self.partial.as_ref()?;
+    /// What `len` counts in an event that has as many bytes and lacks characters; `None` when that must show yet.
+    fn unit(&mut self) -> Option<LenUnit> {
+        let partial = self.partial.as_mut()?;
+        let rest = &self.buf[self.pos..];
         match self.mode {
             LenMode::Chars => Some(LenUnit::Chars),
             LenMode::Bytes => Some(LenUnit::Bytes),
-            LenMode::Auto if partial.is_not_utf8() => Some(LenUnit::Bytes),
-            // A stored capture has better evidence than memory.
-            LenMode::Auto if self.stored && partial.is_whole() => None,
-            LenMode::Auto => self.learned.get(&partial.header.eventname).copied(),
-        }
-    }
-
-    /// Decides by what follows either reading; `None` when that has not been seen yet.
-    fn look_ahead(&self) -> Option<LenUnit> {
-        let partial = self.partial.as_ref()?;
-        let rest = self.rest();
-        let by_bytes = header_at(rest, self.ended);
-        let by_chars = match partial.chars_end(rest) {
-            Some(end) => header_at(&rest[end..], self.ended),
-            None if self.ended => Some(false),
-            None => None,
-        };
-        match (by_bytes?, by_chars?) {
-            (true, false) => Some(LenUnit::Bytes),
-            // Log text may look like a header, so where both would do, characters: nearly everyone runs Python 3.
-            (_, true) | (false, false) => Some(LenUnit::Chars),
+            LenMode::Auto if partial.is_beyond_bytes() => Some(LenUnit::Chars),
+            LenMode::Auto if partial.is_whole() && !partial.is_text() => Some(LenUnit::Bytes),
+            // What follows a payload that is thrown away is not kept to look at; nearly everyone runs Python 3.
+            LenMode::Auto if self.stored && !partial.is_whole() => Some(LenUnit::Chars),
+            LenMode::Auto if self.stored => look_ahead(partial, rest, self.ended),
+            LenMode::Auto => match self.learned.get(partial.eventname()) {
+                Some(unit) => Some(*unit),
+                // Nothing comes after a live event, so whatever comes is its own.
+                None if !rest.is_empty() => Some(LenUnit::Chars),
+                None => self.ended.then_some(LenUnit::Bytes),
+            },
         }
     }
 
     fn complete(&mut self, unit: LenUnit) -> Option<Decoded> {
         let partial = self.partial.take()?;
-        if partial.saw_non_ascii && self.mode == LenMode::Auto {
-            self.learned.insert(partial.header.eventname.clone(), unit);
+        let readings_differ = partial.is_beyond_bytes() || !partial.has_all_chars();
+        if readings_differ && self.mode == LenMode::Auto {
+            self.learned.insert(partial.eventname().to_owned(), unit);
         }
-        self.last = Some(partial.header.eventname.clone());
+        self.last = Some(partial.eventname().to_owned());
         Some(Decoded::Event(partial.into_event(), unit))
+    }
+}
+
+/// Decides by what follows either reading; `None` when that has not been seen yet.
+fn look_ahead(partial: &mut Partial, rest: &[u8], ended: bool) -> Option<LenUnit> {
+    let by_bytes = header_at(rest, ended);
+    let by_chars = match partial.chars_end(rest) {
+        Some(end) => header_at(&rest[end..], ended),
+        None if ended => Some(false),
+        None => None,
+    };
+    match (by_bytes?, by_chars?) {
+        (true, false) => Some(LenUnit::Bytes),
+        // Log text may look like a header, so where both would do, characters.
+        (_, true) | (false, false) => Some(LenUnit::Chars),
     }
 }
 
@@ -304,117 +303,5 @@ fn header_at(bytes: &[u8], ended: bool) -> Option<bool> {
         Some(newline) => Some(Header::parse(&bytes[..newline]).is_ok()),
         None if bytes.len() > MAX_HEADER => Some(false),
         None => ended.then_some(true),
-    }
-}
-
-/// An event whose payload is still coming in.
-#[derive(Debug)]
-struct Partial {
-    header: Header,
-    /// What is kept of the payload.
-    kept: Vec<u8>,
-    bytes: usize,
-    /// Characters begun.
-    chars: usize,
-    /// Bytes that the character begun last still lacks.
-    lacking: u8,
-    saw_non_ascii: bool,
-}
-
-impl Partial {
-    fn new(header: Header) -> Self {
-        Self {
-            header,
-            kept: Vec::new(),
-            bytes: 0,
-            chars: 0,
-            lacking: 0,
-            saw_non_ascii: false,
-        }
-    }
-
-    /// More characters should come if `len` counts characters.
-    fn is_ambiguous(&self) -> bool {
-        self.bytes >= self.header.len && (self.chars < self.header.len || self.lacking > 0)
-    }
-
-    fn is_whole(&self) -> bool {
-        self.kept.len() == self.bytes
-    }
-
-    fn is_not_utf8(&self) -> bool {
-        self.is_whole() && std::str::from_utf8(&self.kept).is_err_and(|error| error.error_len().is_some())
-    }
-
-    /// Takes what is left of the first `len` bytes; how many it took.
-    fn take_bytes(&mut self, bytes: &[u8], max: usize) -> usize {
-        let wanted = self.header.len.saturating_sub(self.bytes).min(bytes.len());
-        self.take(&bytes[..wanted], max);
-        wanted
-    }
-
-    /// Takes what is left of the first `len` characters; how many bytes it took.
-    fn take_chars(&mut self, bytes: &[u8], max: usize) -> usize {
-        let wanted = self.chars_end(bytes).unwrap_or(bytes.len());
-        self.take(&bytes[..wanted], max);
-        wanted
-    }
-
-    /// Where in these next bytes the payload ends if `len` counts characters.
-    fn chars_end(&self, bytes: &[u8]) -> Option<usize> {
-        let (mut chars, mut lacking) = (self.chars, self.lacking);
-        if chars == self.header.len && lacking == 0 {
-            return Some(0);
-        }
-        for (at, &byte) in bytes.iter().enumerate() {
-            (chars, lacking) = count(byte, chars, lacking);
-            if chars == self.header.len && lacking == 0 {
-                return Some(at + 1);
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, bytes: &[u8], max: usize) {
-        self.bytes += bytes.len();
-        if self.lacking == 0 && bytes.is_ascii() {
-            self.chars += bytes.len();
-        } else {
-            self.saw_non_ascii = true;
-            for &byte in bytes {
-                (self.chars, self.lacking) = count(byte, self.chars, self.lacking);
-            }
-        }
-        let room = max.saturating_sub(self.kept.len());
-        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
-    fn into_event(mut self) -> Event {
-        let truncated = !self.is_whole();
-        if truncated {
-            // Not in the middle of a character, or text would turn into bytes.
-            let text_end = match std::str::from_utf8(&self.kept) {
-                Err(error) if error.error_len().is_none() => error.valid_up_to(),
-                _ => self.kept.len(),
-            };
-            self.kept.truncate(text_end);
-        }
-        let mut payload = Payload::parse(&self.header.eventname, &self.kept);
-        payload.truncated = truncated;
-        Event {
-            header: self.header,
-            payload,
-        }
-    }
-}
-
-/// Counts one more byte: characters begun, and bytes that the last of them lacks.
-fn count(byte: u8, chars: usize, lacking: u8) -> (usize, u8) {
-    match byte {
-        0x80..=0xBF if lacking > 0 => (chars, lacking - 1),
-        0xC2..=0xDF => (chars + 1, 1),
-        0xE0..=0xEF => (chars + 1, 2),
-        0xF0..=0xF4 => (chars + 1, 3),
-        _ => (chars + 1, 0),
     }
 }

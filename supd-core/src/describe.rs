@@ -105,21 +105,12 @@ pub fn details(record: &Record) -> String {
         payload.pid.map(|pid| format!("pid {pid}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", parts.join(", "))
-    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// `stdout` or `stderr`: Python's supervisord says so in a token, and both do so in the event's name.
 fn channel(record: &Record) -> String {
-    let named = record
-        .eventname
-        .rsplit('_')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let named = record.eventname.rsplit('_').next().unwrap_or_default().to_ascii_lowercase();
     record.payload.channel.clone().unwrap_or(named)
 }
 
@@ -131,23 +122,26 @@ fn gap(record: &Record) -> String {
     }
 }
 
-/// The text with everything that a terminal would act upon, or that would turn the reading order round, made visible.
+/// Whether a terminal or a chat would act on this character, or turn the reading order round, instead of showing it.
+pub fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with every character that [`acts`] made visible, as JSON writes it, so that a record stays one.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if !text.contains(acts) {
         return text.into();
     }
-    let show = |c: char| {
-        if acts(c) {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push_str("\\t"),
+            c if acts(c) => shown += &format!("\\u{:04x}", u32::from(c)),
+            c => shown.push(c),
         }
-    };
-    text.chars().map(show).collect::<String>().into()
+    }
+    shown.into()
 }
 
 #[cfg(test)]
@@ -163,10 +157,7 @@ mod tests {
         let crash = record(
             r#"{"eventname":"PROCESS_STATE_EXITED","processname":"web_00","groupname":"web","expected":false}"#,
         );
-        assert_eq!(
-            format!("{} {}", subject(&crash), what(&crash)),
-            "web:web_00 exited unexpectedly"
-        );
+        assert_eq!(format!("{} {}", subject(&crash), what(&crash)), "web:web_00 exited unexpectedly");
         assert_eq!(severity(&crash), Severity::Error);
         assert!(is_problem(&crash));
     }
@@ -190,7 +181,7 @@ mod tests {
 
     #[test]
     fn terminal_escapes_and_bidi_overrides_become_visible() {
-        assert_eq!(printable("a\x1b[31m\u{202e}\n漢"), "a\\u{1b}[31m\\u{202e}\\n漢");
+        assert_eq!(printable("a\x1b[31m\u{202e}\n漢"), "a\\u001b[31m\\u202e\\n漢");
         assert_eq!(printable("plain é"), "plain é");
     }
 }

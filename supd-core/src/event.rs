@@ -46,10 +46,7 @@ impl Event {
     /// The bytes that supervisord sends, `len` counted in this unit. A truncated event gives what was kept of it.
     pub fn encode(&self, unit: LenUnit) -> Vec<u8> {
         let payload = self.payload.encode(&self.header.eventname);
-        let header = Header {
-            len: unit.measure(&payload),
-            ..self.header.clone()
-        };
+        let header = Header { len: unit.measure(&payload), ..self.header.clone() };
         let mut wire = header.encode().into_bytes();
         wire.extend_from_slice(&payload);
         wire
@@ -57,17 +54,15 @@ impl Event {
 }
 
 impl Payload {
-    /// Reads a payload. Never fails: what is not made of tokens becomes the body as a whole.
+    /// Reads a payload. Never fails: what is not made of tokens becomes the body as a whole. Names that are not UTF-8
+    /// (Python 2, Go) lose the bytes that are none: an alert with a mangled name is better than none.
     pub fn parse(eventname: &str, bytes: &[u8]) -> Self {
         let (line, body) = match memchr::memchr(b'\n', bytes) {
             Some(newline) => (&bytes[..newline], Some(bytes[newline + 1..].to_vec())),
             None => (bytes, None),
         };
         let line = String::from_utf8_lossy(line);
-        let mut payload = Self {
-            body,
-            ..Self::default()
-        };
+        let mut payload = Self { body, ..Self::default() };
         // The type of a remote communication is whatever its sender chose, spaces and all.
         if Kind::of(eventname) == Kind::RemoteCommunication
             && let Some(name) = line.strip_prefix("type:")
@@ -75,22 +70,14 @@ impl Payload {
             payload.r#type = Some(name.to_owned());
             return payload;
         }
-        if line.is_empty() && !bytes.is_empty() {
-            return Self {
-                body: Some(bytes.to_vec()),
-                ..Self::default()
-            };
+        if line.trim_matches(' ').is_empty() && !bytes.is_empty() {
+            return Self { body: Some(bytes.to_vec()), ..Self::default() };
         }
         // Only U+0020 separates tokens, and only the first colon a name from its value; names may hold tabs, NBSPs.
         for token in line.split(' ').filter(|token| !token.is_empty()) {
-            let known = token
-                .split_once(':')
-                .is_some_and(|(key, value)| payload.take(key, value));
+            let known = token.split_once(':').is_some_and(|(key, value)| payload.take(key, value));
             if !known {
-                return Self {
-                    body: Some(bytes.to_vec()),
-                    ..Self::default()
-                };
+                return Self { body: Some(bytes.to_vec()), ..Self::default() };
             }
         }
         payload
@@ -131,39 +118,40 @@ impl Payload {
         self.body.is_some() && self.body.as_deref() != implied_body(eventname)
     }
 
-    /// Takes one token; false where the record could not give it back: a value that is not what it should be, or a
-    /// name that the record uses for something else.
+    /// Takes one token; false where the record could not give it back: its name is taken already, or the record uses
+    /// it for something else.
     fn take(&mut self, key: &str, value: &str) -> bool {
-        let text = || Some(value.to_owned());
-        match key {
-            "processname" => self.processname = text(),
-            "groupname" => self.groupname = text(),
-            "from_state" => self.from_state = text(),
-            "channel" => self.channel = text(),
-            "type" => self.r#type = text(),
-            "tries" | "pid" | "when" | "expected" => return self.take_number(key, value),
-            // The record uses the name for something else.
-            _ if KEYS.contains(&key) => return false,
-            _ => self.other.push((key.to_owned(), value.to_owned())),
+        if self.other.iter().any(|(known, _)| known == key) {
+            return false;
         }
-        true
-    }
-
-    fn take_number(&mut self, key: &str, value: &str) -> bool {
         // A number that would be written in another way than it came stays the string that it is.
-        let number = value
-            .parse::<u64>()
-            .ok()
-            .filter(|number| number.to_string() == value);
-        match (key, number) {
-            ("tries", Some(_)) => self.tries = number,
-            ("pid", Some(_)) => self.pid = number,
-            ("when", Some(_)) => self.when = number,
-            ("expected", Some(flag @ (0 | 1))) => self.expected = Some(flag == 1),
-            _ => self.other.push((key.to_owned(), value.to_owned())),
+        let number = value.parse::<u64>().ok().filter(|number| number.to_string() == value);
+        let known = match key {
+            "processname" => replace(&mut self.processname, value.to_owned()),
+            "groupname" => replace(&mut self.groupname, value.to_owned()),
+            "from_state" => replace(&mut self.from_state, value.to_owned()),
+            "channel" => replace(&mut self.channel, value.to_owned()),
+            "type" => replace(&mut self.r#type, value.to_owned()),
+            _ => match (key, number) {
+                ("tries", Some(number)) => replace(&mut self.tries, number),
+                ("pid", Some(number)) => replace(&mut self.pid, number),
+                ("when", Some(number)) => replace(&mut self.when, number),
+                ("expected", Some(flag @ (0 | 1))) => replace(&mut self.expected, flag == 1),
+                ("tries" | "pid" | "when" | "expected", _) => None,
+                _ if KEYS.contains(&key) => return false,
+                _ => None,
+            },
+        };
+        if known.is_none() {
+            self.other.push((key.to_owned(), value.to_owned()));
         }
-        true
+        known.unwrap_or(true)
     }
+}
+
+/// Fills a field; whether it was empty.
+fn replace<T>(field: &mut Option<T>, value: T) -> Option<bool> {
+    Some(field.replace(value).is_none())
 }
 
 fn implied_body(eventname: &str) -> Option<&'static [u8]> {
@@ -192,48 +180,30 @@ mod tests {
 
     #[test]
     fn log_text_is_the_body_newlines_and_colons_included() {
-        let log = parse(
-            "PROCESS_LOG_STDOUT",
-            "processname:a groupname:a pid:1 channel:stdout\nver:3.0 é\n\nx",
-        );
+        let log =
+            parse("PROCESS_LOG_STDOUT", "processname:a groupname:a pid:1 channel:stdout\nver:3.0 é\n\nx");
         assert_eq!(log.body.as_deref(), Some("ver:3.0 é\n\nx".as_bytes()));
-        assert_eq!(
-            parse("REMOTE_COMMUNICATION", "type:two words\n")
-                .r#type
-                .as_deref(),
-            Some("two words")
-        );
-        assert_eq!(
-            parse("REMOTE_COMMUNICATION", "type:\nx").r#type.as_deref(),
-            Some("")
-        );
+        assert_eq!(parse("REMOTE_COMMUNICATION", "type:two words\n").r#type.as_deref(), Some("two words"));
+        assert_eq!(parse("REMOTE_COMMUNICATION", "type:\nx").r#type.as_deref(), Some(""));
     }
 
     #[test]
     fn names_are_split_at_spaces_only() {
-        let odd = parse(
-            "PROCESS_STATE_FATAL",
-            "processname:a\tb\u{a0}c\u{2028}=; groupname:😀 from_state:BACKOFF",
-        );
+        let odd =
+            parse("PROCESS_STATE_FATAL", "processname:a\tb\u{a0}c\u{2028}=; groupname:😀 from_state:BACKOFF");
         assert_eq!(odd.processname.as_deref(), Some("a\tb\u{a0}c\u{2028}=;"));
     }
 
     #[test]
     fn unknown_tokens_keep_name_and_string_and_odd_numbers_stay_strings() {
-        let odd = parse(
-            "PROCESS_STATE_RUNNING",
-            "processname:a groupname:a pid:7 cgroup:x:y",
-        );
+        let odd = parse("PROCESS_STATE_RUNNING", "processname:a groupname:a pid:7 cgroup:x:y");
         assert_eq!(odd.other, [("cgroup".to_owned(), "x:y".to_owned())]);
-        assert_eq!(
-            parse("X", "pid:007").other,
-            [("pid".to_owned(), "007".to_owned())]
-        );
+        assert_eq!(parse("X", "pid:007").other, [("pid".to_owned(), "007".to_owned())]);
     }
 
     #[test]
     fn what_is_not_made_of_tokens_is_all_body() {
-        for payload in ["no tokens here", "serial:1 pid:2", "\nleading newline"] {
+        for payload in ["no tokens here", "serial:1 pid:2", "\nleading newline", "pid:1 pid:2", "x:1 x:2"] {
             let parsed = parse("LATER_EVENT", payload);
             assert_eq!(parsed.body.as_deref(), Some(payload.as_bytes()), "{payload}");
         }

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use thiserror::Error;
 
-use crate::signals::{SIGTERM, Signal};
+use crate::signals::{SIGTERM, SignalPipe};
 use crate::stdio;
 
 /// What else is watched while the input is silent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watch {
-    sigterm: Signal,
-    drain_timeout: Duration,
+    /// SIGTERM, and for how long input is read after it.
+    sigterm: Option<(SignalPipe, Duration)>,
     /// Set by SIGTERM: when to stop reading, ended or not.
     deadline: Option<Instant>,
     stdout: bool,
@@ -28,23 +28,17 @@ impl Watch {
     ///
     /// # Errors
     /// When the signal cannot be caught.
-    pub fn new(drain_timeout: Duration) -> io::Result<Self> {
-        Ok(Self {
-            sigterm: Signal::watch(SIGTERM)?,
-            drain_timeout,
-            deadline: None,
-            stdout: false,
-        })
+    pub fn with_sigterm(self, drain_timeout: Duration) -> io::Result<Self> {
+        Ok(Self { sigterm: Some((SignalPipe::watch(SIGTERM)?, drain_timeout)), ..self })
     }
 
-    /// When reading stops, ended or not; set by SIGTERM.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    /// Also notices when the reader of our standard output leaves.
+    /// Notices when the reader of our standard output leaves.
     pub fn with_stdout(self) -> Self {
         Self { stdout: true, ..self }
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 }
 
@@ -64,16 +58,9 @@ impl Source {
     pub fn open(path: Option<&Path>) -> io::Result<Self> {
         let (file, name) = match path {
             Some(path) if path.as_os_str() != "-" => (File::open(path)?, path.display().to_string()),
-            _ => (
-                io::stdin().as_fd().try_clone_to_owned()?.into(),
-                "stdin".to_owned(),
-            ),
+            _ => (io::stdin().as_fd().try_clone_to_owned()?.into(), "stdin".to_owned()),
         };
-        Ok(Self {
-            file,
-            name,
-            buf: vec![0; 64 * 1024],
-        })
+        Ok(Self { file, name, buf: vec![0; 64 * 1024] })
     }
 
     /// What messages call it.
@@ -91,18 +78,16 @@ impl Source {
         watch: &mut Watch,
         before_waiting: &mut dyn FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<&[u8]> {
-        if !self.is_ready(watch, Some(Instant::now()))? {
+        let mut ready = self.is_ready(watch, Some(Instant::now()))?;
+        if !ready {
             before_waiting()?;
-            while !self.is_ready(watch, watch.deadline)? {
-                if watch.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    log::warn!(
-                        "read '{}': still open {:?} after SIGTERM; ending",
-                        self.name,
-                        watch.drain_timeout
-                    );
-                    return Ok(&[]);
-                }
-            }
+        }
+        while !ready && !watch.is_over() {
+            ready = self.is_ready(watch, watch.deadline)?;
+        }
+        if watch.is_over() {
+            log::warn!("read '{}': the input goes on after SIGTERM; ending all the same", self.name);
+            return Ok(&[]);
         }
         let bytes = loop {
             match self.file.read(&mut self.buf) {
@@ -115,30 +100,28 @@ impl Source {
 
     fn is_ready(&self, watch: &mut Watch, until: Option<Instant>) -> anyhow::Result<bool> {
         let stdout = io::stdout();
-        let mut fds = vec![
-            PollFd::new(&self.file, PollFlags::IN),
-            PollFd::new(&watch.sigterm, PollFlags::IN),
-        ];
+        let mut fds = vec![PollFd::new(&self.file, PollFlags::IN)];
+        if let Some((sigterm, _)) = &watch.sigterm {
+            fds.push(PollFd::new(sigterm, PollFlags::IN));
+        }
         if watch.stdout {
             // No event asked for: the end of the reader is reported all the same.
             fds.push(PollFd::new(&stdout, PollFlags::empty()));
         }
         stdio::poll(&mut fds, until).map_err(|error| self.error(error))?;
-        let happened: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
-        if happened
-            .get(2)
-            .is_some_and(|flags| flags.contains(PollFlags::ERR))
-        {
+        let (input, others) = fds.split_first().expect("the input is always there");
+        let ready = !input.revents().is_empty();
+        if watch.stdout && others.last().is_some_and(|stdout| stdout.revents().contains(PollFlags::ERR)) {
             return Err(stdio::ClosedStdout.into());
         }
-        if !happened[1].is_empty() && watch.sigterm.take() && watch.deadline.is_none() {
-            log::info!(
-                "SIGTERM: reading on to the end of input, for at most {:?}",
-                watch.drain_timeout
-            );
-            watch.deadline = Some(Instant::now() + watch.drain_timeout);
+        if let Some((sigterm, drain_timeout)) = &watch.sigterm
+            && sigterm.take()
+            && watch.deadline.is_none()
+        {
+            log::debug!("SIGTERM: reading on to the end of input, for at most {drain_timeout:?}");
+            watch.deadline = Some(Instant::now() + *drain_timeout);
         }
-        Ok(!happened[0].is_empty())
+        Ok(ready)
     }
 
     fn error(&self, error: io::Error) -> anyhow::Error {
@@ -155,9 +138,7 @@ pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = anyhow::Result<Source>
         })
     };
     let none = paths.is_empty().then_some(None);
-    none.into_iter()
-        .chain(paths.iter().map(|path| Some(path.as_path())))
-        .map(open)
+    none.into_iter().chain(paths.iter().map(|path| Some(path.as_path()))).map(open)
 }
 
 /// A longer line cannot be a record: a payload of 16 MiB, all of it escaped.
@@ -168,6 +149,8 @@ const MAX_LINE: usize = 128 << 20;
 pub struct Lines {
     buf: Vec<u8>,
     pos: usize,
+    /// Up to here there is no newline.
+    searched: usize,
     number: u64,
     too_long: bool,
 }
@@ -190,6 +173,7 @@ impl Lines {
     /// Takes the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buf.drain(..self.pos);
+        self.searched = self.searched.saturating_sub(self.pos);
         self.pos = 0;
         if self.too_long {
             let Some(newline) = memchr::memchr(b'\n', bytes) else {
@@ -200,8 +184,9 @@ impl Lines {
             return;
         }
         self.buf.extend_from_slice(bytes);
-        if self.buf.len() > MAX_LINE && memchr::memchr(b'\n', &self.buf).is_none() {
+        if self.buf.len() > MAX_LINE && memchr::memchr(b'\n', &self.buf[self.searched..]).is_none() {
             self.buf.clear();
+            self.searched = 0;
             self.too_long = true;
         }
     }
@@ -213,22 +198,20 @@ impl Lines {
     )]
     pub fn next(&mut self) -> Option<Line<'_>> {
         loop {
-            let newline = memchr::memchr(b'\n', &self.buf[self.pos..])?;
-            let line = self.pos..self.pos + newline;
+            let from = self.searched.max(self.pos);
+            let Some(newline) = memchr::memchr(b'\n', &self.buf[from..]) else {
+                self.searched = self.buf.len();
+                return None;
+            };
+            let line = self.pos..from + newline;
             self.pos = line.end + 1;
             self.number += 1;
             let number = self.number;
             if std::mem::take(&mut self.too_long) {
-                return Some(Line {
-                    number,
-                    text: Err(TooLong),
-                });
+                return Some(Line { number, text: Err(TooLong) });
             }
             if !self.buf[line.clone()].trim_ascii().is_empty() {
-                return Some(Line {
-                    number,
-                    text: Ok(&self.buf[line]),
-                });
+                return Some(Line { number, text: Ok(&self.buf[line]) });
             }
         }
     }
@@ -264,11 +247,7 @@ mod tests {
 
     #[test]
     fn lines_are_the_same_at_every_cut_and_keep_their_numbers() {
-        let expected = vec![
-            (1, b"one".to_vec()),
-            (3, b"two two".to_vec()),
-            (4, b"three".to_vec()),
-        ];
+        let expected = vec![(1, b"one".to_vec()), (3, b"two two".to_vec()), (4, b"three".to_vec())];
         for size in 1..20 {
             assert_eq!(lines(b"one\n\ntwo two\nthree", size), expected);
         }
@@ -281,19 +260,7 @@ mod tests {
         (0..4).for_each(|_| lines.feed(&chunk));
         assert!(lines.buf.len() <= MAX_LINE);
         lines.feed(b"end\nnext\n");
-        assert_eq!(
-            lines.next(),
-            Some(Line {
-                number: 1,
-                text: Err(TooLong)
-            })
-        );
-        assert_eq!(
-            lines.next(),
-            Some(Line {
-                number: 2,
-                text: Ok(b"next")
-            })
-        );
+        assert_eq!(lines.next(), Some(Line { number: 1, text: Err(TooLong) }));
+        assert_eq!(lines.next(), Some(Line { number: 2, text: Ok(b"next") }));
     }
 }

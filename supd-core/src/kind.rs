@@ -5,7 +5,18 @@
 
 use std::fmt;
 
-/// Every leaf of the tree. Its inner nodes are the prefixes of these at an underscore.
+/// The inner nodes that supervisor has, and ours.
+const FAMILIES: [&str; 7] = [
+    "PROCESS_STATE",
+    "PROCESS_LOG",
+    "PROCESS_COMMUNICATION",
+    "PROCESS_GROUP",
+    "SUPERVISOR_STATE_CHANGE",
+    "TICK",
+    "SUPD",
+];
+
+/// The leaves of the tree, and its root.
 const NAMES: [&str; 23] = [
     "PROCESS_STATE_STARTING",
     "PROCESS_STATE_RUNNING",
@@ -109,8 +120,8 @@ impl Kind {
 pub struct EventPattern(String);
 
 impl EventPattern {
-    /// Takes a full name or the end of one, in any case. An end that several names share (`running`, `stdout`) means
-    /// the process's state before its log before the rest, in the order of supervisor's documentation.
+    /// Takes a full name or the end of one, in any case. An end that several names share means a family before one of
+    /// its members (`communication`), and the process's state before its log before the rest (`running`, `stdout`).
     ///
     /// # Errors
     /// A one-line message that lists the names, when nothing ends so.
@@ -120,10 +131,16 @@ impl EventPattern {
         if wanted.starts_with("SUPD_") {
             return Ok(Self(wanted));
         }
+        let nodes = || FAMILIES.into_iter().chain(NAMES);
+        let ends_so = |node: &str| node.strip_suffix(&wanted).is_some_and(|head| head.ends_with('_'));
         nodes()
             .find(|node| *node == wanted)
-            .or_else(|| {
-                nodes().find(|node| node.strip_suffix(&wanted).is_some_and(|head| head.ends_with('_')))
+            .or_else(|| nodes().find(|node| ends_so(node)))
+            // People say so, though the name does not end so.
+            .or(match wanted.as_str() {
+                "REMOTE" => Some("REMOTE_COMMUNICATION"),
+                "SUPERVISOR" => Some("SUPERVISOR_STATE_CHANGE"),
+                _ => None,
             })
             .map(|node| Self(node.to_owned()))
             .ok_or_else(|| format!("no event has this name; there are {}", known_names()))
@@ -143,29 +160,11 @@ impl fmt::Display for EventPattern {
 
 fn covers(node: &str, eventname: &str) -> bool {
     node == "EVENT"
-        || eventname
-            .strip_prefix(node)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-}
-
-/// All leaves first, so that `running` is a leaf before `SUPERVISOR_STATE_CHANGE` can be anything; then the families.
-fn nodes() -> impl Iterator<Item = &'static str> {
-    const FAMILIES: [&str; 7] = [
-        "PROCESS_STATE",
-        "PROCESS_LOG",
-        "PROCESS_COMMUNICATION",
-        "PROCESS_GROUP",
-        "SUPERVISOR_STATE_CHANGE",
-        "TICK",
-        "SUPD",
-    ];
-    NAMES.into_iter().chain(FAMILIES)
+        || eventname.strip_prefix(node).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 fn known_names() -> String {
-    let short = NAMES
-        .iter()
-        .map(|name| name.strip_prefix("PROCESS_STATE_").unwrap_or(name));
+    let short = NAMES.iter().map(|name| name.strip_prefix("PROCESS_STATE_").unwrap_or(name));
     short.map(str::to_ascii_lowercase).collect::<Vec<_>>().join(", ")
 }
 
@@ -184,10 +183,9 @@ mod tests {
         assert_eq!(pattern("running"), "PROCESS_STATE_RUNNING");
         assert_eq!(pattern("stdout"), "PROCESS_LOG_STDOUT");
         assert_eq!(pattern("log"), "PROCESS_LOG");
-        assert_eq!(
-            pattern("state_change_stopping"),
-            "SUPERVISOR_STATE_CHANGE_STOPPING"
-        );
+        assert_eq!(pattern("state_change_stopping"), "SUPERVISOR_STATE_CHANGE_STOPPING");
+        assert_eq!(pattern("communication"), "PROCESS_COMMUNICATION");
+        assert_eq!(pattern("remote"), "REMOTE_COMMUNICATION");
         assert_eq!(pattern("tick"), "TICK");
         assert_eq!(pattern("gap"), "SUPD_GAP");
     }

@@ -1,7 +1,7 @@
 //! What the supd tools share: supervisord's eventlistener protocol (both sides, without I/O), its events as
 //! NDJSON records, and the manners of the command line.
 //!
-//! The protocol modules (`wire`, `decoder`, `listener`, `supervisor`, `event`, `record`, `kind`, `recent`) take bytes
+//! The protocol modules (`wire`, `decoder`, `partial`, `listener`, `supervisor`, `event`, `record`, `kind`, `recent`) take bytes
 //! and give values: they never read a file descriptor or a clock.
 
 pub mod ancestry;
@@ -12,6 +12,7 @@ pub mod event;
 pub mod input;
 pub mod kind;
 pub mod listener;
+mod partial;
 pub mod reader;
 pub mod recent;
 pub mod record;

@@ -38,10 +38,7 @@ pub struct Listener {
 impl Listener {
     /// A conversation in which nothing has been said.
     pub fn new(decoder: Decoder) -> Self {
-        Self {
-            decoder,
-            recent: Recent::default(),
-        }
+        Self { decoder, recent: Recent::default() }
     }
 
     /// What to write before the first event.
@@ -67,6 +64,11 @@ impl Listener {
     /// supervisord has closed its end.
     pub fn finish(&mut self) {
         self.decoder.finish();
+    }
+
+    /// Whether an event has begun to come in and is not whole.
+    pub fn is_mid_event(&self) -> bool {
+        self.decoder.is_mid_event()
     }
 
     /// Whether only a second of silence can tell if an event is whole; then call [`Self::settle`].

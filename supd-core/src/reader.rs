@@ -5,9 +5,12 @@ use crate::input::{Line, Lines};
 use crate::record::Record;
 use crate::wire::LenUnit;
 
+/// A file that is not what it was taken for should not fill a log.
+const MAX_REPORTS: u64 = 10;
+
 /// In what form a file comes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum From {
+pub enum Form {
     /// Whichever its first bytes look like
     #[default]
     Auto,
@@ -31,14 +34,14 @@ pub struct Item<'a> {
 /// One file's records.
 #[derive(Debug)]
 pub struct Reader {
-    form: Form,
+    state: State,
     name: String,
     malformed: u64,
 }
 
 #[derive(Debug)]
-enum Form {
-    /// Too little has come to tell.
+enum State {
+    /// Too little has come to tell the form.
     Undecided(Vec<u8>),
     Ndjson(Lines),
     Raw(Box<Decoder>),
@@ -46,48 +49,45 @@ enum Form {
 
 impl Reader {
     /// A reader of a file that messages call by this name.
-    pub fn new(from: From, name: &str) -> Self {
-        let form = match from {
-            From::Auto => Form::Undecided(Vec::new()),
-            From::Ndjson => Form::Ndjson(Lines::default()),
-            From::Raw => raw(),
+    pub fn new(form: Form, name: &str) -> Self {
+        let state = match form {
+            Form::Auto => State::Undecided(Vec::new()),
+            Form::Ndjson => State::Ndjson(Lines::default()),
+            Form::Raw => raw(),
         };
-        Self {
-            form,
-            name: name.to_owned(),
-            malformed: 0,
-        }
+        Self { state, name: name.to_owned(), malformed: 0 }
     }
 
     /// Takes the next bytes, however they were cut.
     pub fn feed(&mut self, bytes: &[u8]) {
-        match &mut self.form {
-            Form::Undecided(start) => {
+        match &mut self.state {
+            State::Undecided(start) => {
                 start.extend_from_slice(bytes);
                 let start = std::mem::take(start);
-                if let Some(form) = recognise(&start) {
-                    self.form = form;
-                    self.feed(&start);
-                } else {
-                    self.form = Form::Undecided(start);
+                match recognise(&start) {
+                    Some((state, content)) => {
+                        self.state = state;
+                        self.feed(content);
+                    }
+                    None => self.state = State::Undecided(start),
                 }
             }
-            Form::Ndjson(lines) => lines.feed(bytes),
-            Form::Raw(decoder) => decoder.feed(bytes),
+            State::Ndjson(lines) => lines.feed(bytes),
+            State::Raw(decoder) => decoder.feed(bytes),
         }
     }
 
     /// No more bytes will come.
     pub fn finish(&mut self) {
-        match &mut self.form {
-            Form::Undecided(start) => {
+        match &mut self.state {
+            State::Undecided(start) => {
                 let mut lines = Lines::default();
                 lines.feed(start);
                 lines.finish();
-                self.form = Form::Ndjson(lines);
+                self.state = State::Ndjson(lines);
             }
-            Form::Ndjson(lines) => lines.finish(),
-            Form::Raw(decoder) => decoder.finish(),
+            State::Ndjson(lines) => lines.finish(),
+            State::Raw(decoder) => decoder.finish(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Reader {
         &self.name
     }
 
-    /// How many lines were no records; each has been reported.
+    /// How many lines were no records. The first ones have been reported.
     pub fn malformed(&self) -> u64 {
         self.malformed
     }
@@ -107,28 +107,31 @@ impl Reader {
     /// The receiver's; or a raw capture that makes no sense from some point on.
     pub fn each(&mut self, mut give: impl FnMut(Item<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let name = &self.name;
-        match &mut self.form {
-            Form::Undecided(_) => {}
-            Form::Ndjson(lines) => {
+        match &mut self.state {
+            State::Undecided(_) => {}
+            State::Ndjson(lines) => {
                 while let Some(Line { number, text }) = lines.next() {
                     match text.map_err(|error| error.to_string()).and_then(from_line) {
                         Ok(item) => give(item)?,
                         Err(reason) => {
-                            log::error!("read '{name}' line {number}: {reason}; skipped");
                             self.malformed += 1;
+                            if self.malformed <= MAX_REPORTS {
+                                log::error!("read '{name}' line {number}: {reason}; skipped");
+                            }
+                            if self.malformed == MAX_REPORTS {
+                                log::error!(
+                                    "read '{name}': further lines that are no records are skipped silently"
+                                );
+                            }
                         }
                     }
                 }
             }
-            Form::Raw(decoder) => loop {
+            State::Raw(decoder) => loop {
                 match decoder.next() {
                     Ok(None) => break,
                     Ok(Some(Decoded::Event(event, unit))) => {
-                        give(Item {
-                            record: Record::from_event(event),
-                            line: None,
-                            unit: Some(unit),
-                        })?;
+                        give(Item { record: Record::from_event(event), line: None, unit: Some(unit) })?;
                     }
                     Ok(Some(Decoded::Stray { bytes, eventname })) => {
                         log::warn!(
@@ -149,22 +152,67 @@ fn from_line(line: &[u8]) -> Result<Item<'_>, String> {
         // There is one line, and its number in the file is said already.
         error.to_string().replace(" at line 1 column ", " at column ")
     })?;
-    Ok(Item {
-        record,
-        line: Some(line),
-        unit: None,
-    })
+    Ok(Item { record, line: Some(line), unit: None })
 }
 
-fn raw() -> Form {
-    Form::Raw(Box::new(Decoder::stored(LenMode::Auto, MAX_PAYLOAD)))
+fn raw() -> State {
+    State::Raw(Box::new(Decoder::stored(LenMode::Auto, MAX_PAYLOAD)))
 }
 
-fn recognise(start: &[u8]) -> Option<Form> {
-    match start.trim_ascii_start() {
+/// The form, and where its content begins: after blanks, and after the mark that some editors put first.
+fn recognise(start: &[u8]) -> Option<(State, &[u8])> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    if start.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(start) {
+        return None;
+    }
+    let content = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
+    match content.trim_ascii_start() {
         [] => None,
-        start if start.starts_with(b"ver:") => Some(raw()),
-        start if b"ver:".starts_with(start) => None,
-        _ => Some(Form::Ndjson(Lines::default())),
+        capture if capture.starts_with(b"ver:") => Some((raw(), capture)),
+        capture if b"ver:".starts_with(capture) => None,
+        // Blank lines count, so that the numbers in messages are right.
+        _ => Some((State::Ndjson(Lines::default()), content)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(form: Form, input: &[u8], size: usize) -> (Vec<String>, u64) {
+        let mut reader = Reader::new(form, "test");
+        let mut names = Vec::new();
+        let mut take = |reader: &mut Reader| {
+            reader.each(|item| {
+                names.push(item.record.eventname);
+                Ok(())
+            })
+        };
+        for chunk in input.chunks(size) {
+            reader.feed(chunk);
+            take(&mut reader).unwrap();
+        }
+        reader.finish();
+        take(&mut reader).unwrap();
+        (names, reader.malformed())
+    }
+
+    #[test]
+    fn the_form_is_recognised_at_every_cut_whatever_stands_before_it() {
+        let json = b"{\"eventname\":\"A\"}\n{\"eventname\":\"B\"}";
+        let raw = b"ver:3.0 server:s serial:1 pool:p poolserial:0 eventname:TICK_5 len:6\nwhen:5";
+        for before in [&b""[..], b"\n \n", b"\xef\xbb\xbf"] {
+            for size in 1..20 {
+                let input = |content: &[u8]| [before, content].concat();
+                assert_eq!(names(Form::Auto, &input(json), size), (vec!["A".to_owned(), "B".into()], 0));
+                assert_eq!(names(Form::Auto, &input(raw), size), (vec!["TICK_5".to_owned()], 0));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_are_no_records_are_counted() {
+        assert_eq!(names(Form::Auto, b"x\n\n{}\n{\"eventname\":\"A\"}\n", 5), (vec!["A".to_owned()], 2));
+        assert_eq!(names(Form::Auto, b"", 1), (vec![], 0));
     }
 }

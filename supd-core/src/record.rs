@@ -128,10 +128,8 @@ impl Record {
             Value::String(text) if !text.contains([' ', '\n']) => Some((key.clone(), text.clone())),
             _ => None,
         };
-        let payload = Payload {
-            other: self.extra.iter().filter_map(token).collect(),
-            ..self.payload.clone()
-        };
+        let payload =
+            Payload { other: self.extra.iter().filter_map(token).collect(), ..self.payload.clone() };
         Ok(Event { header, payload })
     }
 
@@ -159,17 +157,55 @@ impl Record {
     pub fn process_key(&self) -> Option<[String; 4]> {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         let payload = &self.payload;
-        Some([
-            text(&self.host),
-            text(&self.server),
-            text(&payload.groupname),
-            payload.processname.clone()?,
-        ])
+        Some([text(&self.host), text(&self.server), text(&payload.groupname), payload.processname.clone()?])
     }
 
     /// The body as text where it is UTF-8.
     pub fn data(&self) -> Option<&str> {
         std::str::from_utf8(self.payload.body.as_deref()?).ok()
+    }
+}
+
+impl Record {
+    /// Sets what a key stands for. A key that we do not know, and a value of a type that we do not expect (jq can make
+    /// any), come back, to be kept as they are.
+    fn set(&mut self, key: &str, value: Value) -> Result<(), Value> {
+        let payload = &mut self.payload;
+        match key {
+            "ts" => fill(&mut self.ts, value, text),
+            "host" => fill(&mut self.host, value, text),
+            "boot" => fill(&mut self.boot, value, text),
+            "seq" => fill(&mut self.seq, value, Value::as_u64),
+            "ver" => fill(&mut self.ver, value, text),
+            "server" => fill(&mut self.server, value, text),
+            "serial" => fill(&mut self.serial, value, Value::as_u64),
+            "pool" => fill(&mut self.pool, value, text),
+            "poolserial" => fill(&mut self.poolserial, value, Value::as_u64),
+            "header" => {
+                let mut tokens = None;
+                fill(&mut tokens, value, header_tokens)?;
+                self.header = tokens.unwrap_or_default();
+                Ok(())
+            }
+            "processname" => fill(&mut payload.processname, value, text),
+            "groupname" => fill(&mut payload.groupname, value, text),
+            "from_state" => fill(&mut payload.from_state, value, text),
+            "tries" => fill(&mut payload.tries, value, Value::as_u64),
+            "expected" => fill(&mut payload.expected, value, Value::as_bool),
+            "pid" => fill(&mut payload.pid, value, Value::as_u64),
+            "channel" => fill(&mut payload.channel, value, text),
+            "type" => fill(&mut payload.r#type, value, text),
+            "when" => fill(&mut payload.when, value, Value::as_u64),
+            "data" => fill(&mut payload.body, value, |value| Some(value.as_str()?.as_bytes().to_vec())),
+            "data_b64" => fill(&mut payload.body, value, |value| BASE64.decode(value.as_str()?).ok()),
+            "truncated" => {
+                let mut truncated = None;
+                fill(&mut truncated, value, Value::as_bool)?;
+                payload.truncated = truncated.unwrap_or(false);
+                Ok(())
+            }
+            _ => Err(value),
+        }
     }
 }
 
@@ -188,10 +224,7 @@ impl Serialize for Record {
         entry(&mut map, "poolserial", self.poolserial)?;
         map.serialize_entry("eventname", &self.eventname)?;
         if !self.header.is_empty() {
-            let tokens = self
-                .header
-                .iter()
-                .map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+            let tokens = self.header.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
             map.serialize_entry("header", &tokens.collect::<Map<_, _>>())?;
         }
         entry(&mut map, "processname", payload.processname.as_deref())?;
@@ -231,36 +264,6 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Key {
-    Ts,
-    Host,
-    Boot,
-    Seq,
-    Ver,
-    Server,
-    Serial,
-    Pool,
-    Poolserial,
-    Eventname,
-    Header,
-    Processname,
-    Groupname,
-    FromState,
-    Tries,
-    Expected,
-    Pid,
-    Channel,
-    Type,
-    When,
-    Data,
-    #[serde(rename = "data_b64")]
-    DataB64,
-    Truncated,
-    Other(String),
-}
-
 struct RecordVisitor;
 
 impl<'de> Visitor<'de> for RecordVisitor {
@@ -273,45 +276,17 @@ impl<'de> Visitor<'de> for RecordVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
         let mut record = Record::default();
         let mut eventname = None;
-        while let Some(key) = map.next_key()? {
-            let payload = &mut record.payload;
-            match key {
-                Key::Ts => record.ts = map.next_value()?,
-                Key::Host => record.host = map.next_value()?,
-                Key::Boot => record.boot = map.next_value()?,
-                Key::Seq => record.seq = map.next_value()?,
-                Key::Ver => record.ver = map.next_value()?,
-                Key::Server => record.server = map.next_value()?,
-                Key::Serial => record.serial = map.next_value()?,
-                Key::Pool => record.pool = map.next_value()?,
-                Key::Poolserial => record.poolserial = map.next_value()?,
-                Key::Eventname => eventname = map.next_value()?,
-                Key::Header => record.header = header_tokens(map.next_value()?).map_err(de::Error::custom)?,
-                Key::Processname => payload.processname = map.next_value()?,
-                Key::Groupname => payload.groupname = map.next_value()?,
-                Key::FromState => payload.from_state = map.next_value()?,
-                Key::Channel => payload.channel = map.next_value()?,
-                Key::Type => payload.r#type = map.next_value()?,
-                Key::Tries => payload.tries = number(&mut map, "tries", &mut record.extra)?,
-                Key::Pid => payload.pid = number(&mut map, "pid", &mut record.extra)?,
-                Key::When => payload.when = number(&mut map, "when", &mut record.extra)?,
-                Key::Expected => match map.next_value()? {
-                    Value::Bool(expected) => payload.expected = Some(expected),
-                    other => keep(&mut record.extra, "expected", other),
+        while let Some(key) = map.next_key::<String>()? {
+            let value: Value = map.next_value()?;
+            match key.as_str() {
+                "eventname" => match value {
+                    Value::String(name) => eventname = Some(name),
+                    _ => return Err(de::Error::custom("'eventname' is not a string")),
                 },
-                Key::Data => {
-                    if let Some(text) = map.next_value::<Option<String>>()? {
-                        payload.body = Some(text.into_bytes());
+                _ => {
+                    if let Err(odd) = record.set(&key, value) {
+                        record.extra.insert(key, odd);
                     }
-                }
-                Key::DataB64 => {
-                    if let Some(text) = map.next_value::<Option<String>>()? {
-                        payload.body = Some(BASE64.decode(text).map_err(de::Error::custom)?);
-                    }
-                }
-                Key::Truncated => payload.truncated = map.next_value::<Option<bool>>()?.unwrap_or(false),
-                Key::Other(key) => {
-                    record.extra.insert(key, map.next_value()?);
                 }
             }
         }
@@ -320,35 +295,18 @@ impl<'de> Visitor<'de> for RecordVisitor {
     }
 }
 
-/// A number; anything else under its key (a later supervisord's string) is kept as it is.
-fn number<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    key: &str,
-    extra: &mut Map<String, Value>,
-) -> Result<Option<u64>, A::Error> {
-    let value: Value = map.next_value()?;
-    let number = value.as_u64();
-    if number.is_none() {
-        keep(extra, key, value);
-    }
-    Ok(number)
+/// Fills a field from a value of its type; null leaves it empty, and any other value comes back.
+fn fill<T>(field: &mut Option<T>, value: Value, read: impl FnOnce(&Value) -> Option<T>) -> Result<(), Value> {
+    *field = read(&value);
+    if field.is_some() || value.is_null() { Ok(()) } else { Err(value) }
 }
 
-fn keep(extra: &mut Map<String, Value>, key: &str, value: Value) {
-    if !value.is_null() {
-        extra.insert(key.to_owned(), value);
-    }
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
 }
 
-fn header_tokens(value: Value) -> Result<Vec<(String, String)>, &'static str> {
-    let Value::Object(tokens) = value else {
-        return Err("'header' is not an object");
-    };
-    let token = |(key, value)| match value {
-        Value::String(text) => Ok((key, text)),
-        _ => Err("a token under 'header' is not a string"),
-    };
-    tokens.into_iter().map(token).collect()
+fn header_tokens(value: &Value) -> Option<Vec<(String, String)>> {
+    value.as_object()?.iter().map(|(key, value)| Some((key.clone(), text(value)?))).collect()
 }
 
 #[cfg(test)]
@@ -375,11 +333,7 @@ mod tests {
 
     #[test]
     fn keys_come_in_their_order_and_typed() {
-        let record = Record {
-            ts: Some("t".into()),
-            host: Some("h".into()),
-            ..exited()
-        };
+        let record = Record { ts: Some("t".into()), host: Some("h".into()), ..exited() };
         assert_eq!(
             line(&record),
             concat!(
@@ -400,6 +354,15 @@ mod tests {
             line(&record),
             "{\"eventname\":\"PROCESS_STATE_EXITED\",\"pid\":7,\"note\":{\"x\":[1]},\"tries\":\"x\"}\n"
         );
+    }
+
+    #[test]
+    fn values_of_another_type_cost_no_record() {
+        let text = r#"{"serial":"5","eventname":"X","pid":-1,"data":{"a":1},"header":7,"ts":5}"#;
+        let record = Record::from_line(text.as_bytes()).unwrap();
+        assert_eq!((record.serial, record.payload.pid), (None, None));
+        assert_eq!(Record::from_line(line(&record).as_bytes()).unwrap(), record);
+        assert_eq!(record.extra["data"]["a"], 1);
     }
 
     #[test]
@@ -425,10 +388,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_for_the_wire_is_named() {
-        let gap = Record {
-            eventname: "SUPD_GAP".into(),
-            ..Record::default()
-        };
+        let gap = Record { eventname: "SUPD_GAP".into(), ..Record::default() };
         assert_eq!(gap.to_event(), Err(WireError::Missing("ver")));
         assert_eq!(
             Record::from_line(b"{}").unwrap_err().to_string(),

@@ -4,15 +4,15 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+pub use signal_hook::consts::{SIGCHLD, SIGTERM};
 
 /// Becomes readable when the signal has come.
 #[derive(Debug)]
-pub struct Signal {
+pub struct SignalPipe {
     pipe: UnixStream,
 }
 
-impl Signal {
+impl SignalPipe {
     /// Catches a signal from now on.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Signal {
     }
 }
 
-impl AsFd for Signal {
+impl AsFd for SignalPipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }

@@ -38,10 +38,7 @@ pub fn stdout_error(error: io::Error) -> anyhow::Error {
 /// [`ClosedStdout`], or what went wrong.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(bytes)
-        .and_then(|()| stdout.flush())
-        .map_err(stdout_error)
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(stdout_error)
 }
 
 /// Refuses to go on when standard output is the pipe on which supervisord expects protocol replies: one line there

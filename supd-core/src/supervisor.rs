@@ -50,12 +50,7 @@ pub struct Dispatcher {
 
 impl Default for Dispatcher {
     fn default() -> Self {
-        Self {
-            state: ListenerState::Acknowledged,
-            buf: Vec::new(),
-            result_len: None,
-            result: Vec::new(),
-        }
+        Self { state: ListenerState::Acknowledged, buf: Vec::new(), result_len: None, result: Vec::new() }
     }
 }
 
@@ -113,10 +108,7 @@ impl Dispatcher {
         let newline = memchr::memchr(b'\n', &self.buf)?;
         let digits = self.buf.get(RESULT_PREFIX..newline).unwrap_or_default();
         // Python's int() takes blanks around the digits too.
-        match std::str::from_utf8(digits)
-            .ok()
-            .and_then(|digits| digits.trim().parse().ok())
-        {
+        match std::str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok()) {
             Some(len) => {
                 self.buf.drain(..=newline);
                 self.result_len = Some(len);
@@ -137,11 +129,7 @@ impl Dispatcher {
         self.result_len = None;
         self.state = ListenerState::Acknowledged;
         let result = std::mem::take(&mut self.result);
-        Some(if result == b"OK" {
-            Reaction::Accepted
-        } else {
-            Reaction::Rejected(result)
-        })
+        Some(if result == b"OK" { Reaction::Accepted } else { Reaction::Rejected(result) })
     }
 }
 
@@ -167,19 +155,12 @@ mod tests {
             Reaction::Unknown(_) => Reaction::Unknown(Vec::new()),
             other => other,
         };
-        output
-            .chunks(size)
-            .flat_map(|chunk| dispatcher.feed(chunk))
-            .map(forget)
-            .collect()
+        output.chunks(size).flat_map(|chunk| dispatcher.feed(chunk)).map(forget).collect()
     }
 
     #[test]
     fn ok_and_ready_may_come_in_one_write() {
-        assert_eq!(
-            reactions(b"RESULT 2\nOKREADY\n"),
-            [Reaction::Accepted, Reaction::Ready]
-        );
+        assert_eq!(reactions(b"RESULT 2\nOKREADY\n"), [Reaction::Accepted, Reaction::Ready]);
     }
 
     #[test]
@@ -192,10 +173,7 @@ mod tests {
 
     #[test]
     fn a_stray_newline_after_ok_poisons_the_listener() {
-        assert_eq!(
-            reactions(b"RESULT 2\nOK\nREADY\n"),
-            [Reaction::Accepted, Reaction::Unknown(Vec::new())]
-        );
+        assert_eq!(reactions(b"RESULT 2\nOK\nREADY\n"), [Reaction::Accepted, Reaction::Unknown(Vec::new())]);
     }
 
     #[test]
@@ -219,20 +197,14 @@ mod tests {
     #[test]
     fn an_empty_result_is_acted_on_at_the_next_byte_and_rejects() {
         assert_eq!(reactions(b"RESULT 0\n"), []);
-        assert_eq!(
-            reactions(b"RESULT 0\nREADY\n"),
-            [Reaction::Rejected(Vec::new()), Reaction::Ready]
-        );
+        assert_eq!(reactions(b"RESULT 0\nREADY\n"), [Reaction::Rejected(Vec::new()), Reaction::Ready]);
     }
 
     #[test]
     fn a_banner_poisons_the_listener() {
         let mut dispatcher = Dispatcher::default();
         assert_eq!(dispatcher.feed(b"hello"), []);
-        assert_eq!(
-            dispatcher.feed(b" world\n"),
-            [Reaction::Unknown(b"hello world\n".into())]
-        );
+        assert_eq!(dispatcher.feed(b" world\n"), [Reaction::Unknown(b"hello world\n".into())]);
         assert_eq!(dispatcher.state(), ListenerState::Unknown);
     }
 }

@@ -8,11 +8,11 @@ use thiserror::Error;
 pub const MAX_HEADER: usize = 64 * 1024;
 
 /// What `len` counts: code points under Python 3, bytes under Go, either under Python 2, depending on the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LenUnit {
-    /// Unicode code points.
+    /// Characters (Unicode code points), as supervisord under Python 3
     Chars,
-    /// Bytes.
+    /// Bytes, as the Go supervisord
     Bytes,
 }
 
@@ -71,10 +71,7 @@ pub enum ProtocolError {
 impl ProtocolError {
     pub(crate) fn header(line: &[u8], reason: impl Into<String>) -> Self {
         let shown = line[..line.len().min(200)].escape_ascii().to_string();
-        Self::Header {
-            line: shown,
-            reason: reason.into(),
-        }
+        Self::Header { line: shown, reason: reason.into() }
     }
 }
 
@@ -90,9 +87,7 @@ impl Header {
         let fail = |reason: String| ProtocolError::header(line, reason);
         // Names that are not UTF-8 (Python 2, Go) are no reason to lose an event.
         let text = String::from_utf8_lossy(line);
-        let tokens = text
-            .strip_prefix("ver:")
-            .ok_or_else(|| fail("it does not begin with 'ver:'".into()))?;
+        let tokens = text.strip_prefix("ver:").ok_or_else(|| fail("it does not begin with 'ver:'".into()))?;
 
         let mut found = Found::default();
         let mut rest = tokens;
@@ -103,49 +98,31 @@ impl Header {
             };
             // A word without a colon continues the value on its left.
             if let Some((key, _)) = rest[space + 1..].split_once(':') {
-                found
-                    .take(key, &tokens[space + 1 + key.len() + 1..end])
-                    .map_err(fail)?;
+                found.take(key, &tokens[space + 1 + key.len() + 1..end]).map_err(fail)?;
                 end = space;
             }
             rest = &rest[..space];
         }
 
-        let (ver, identifier) = rest
-            .split_once(' ')
-            .ok_or_else(|| fail("it has no 'server:'".into()))?;
+        let (ver, identifier) = rest.split_once(' ').ok_or_else(|| fail("it has no 'server:'".into()))?;
         // Tokens between `ver` and `server` are before the identifier begins, so the first `server:` is the real one.
         let mut between = identifier;
         let server = loop {
             if let Some(server) = between.strip_prefix("server:") {
                 break server;
             }
-            let (token, after) = between
-                .split_once(' ')
-                .ok_or_else(|| fail("it has no 'server:'".into()))?;
-            let (key, value) = token
-                .split_once(':')
-                .ok_or_else(|| fail(format!("'{token}' is not a token")))?;
+            let (token, after) = between.split_once(' ').ok_or_else(|| fail("it has no 'server:'".into()))?;
+            let (key, value) =
+                token.split_once(':').ok_or_else(|| fail(format!("'{token}' is not a token")))?;
             found.other.push((key.to_owned(), value.to_owned()));
             between = after;
         };
-        found
-            .into_header(ver, server)
-            .ok_or_else(|| fail("a token is missing".into()))
+        found.into_header(ver, server).ok_or_else(|| fail("a token is missing".into()))
     }
 
     /// Writes the header line with its newline, in supervisor's order; unknown tokens go last before `len`.
     pub fn encode(&self) -> String {
-        let Self {
-            ver,
-            server,
-            serial,
-            pool,
-            poolserial,
-            eventname,
-            len,
-            other,
-        } = self;
+        let Self { ver, server, serial, pool, poolserial, eventname, len, other } = self;
         let mut line = format!(
             "ver:{ver} server:{server} serial:{serial} pool:{pool} poolserial:{poolserial} eventname:{eventname}"
         );
@@ -186,16 +163,10 @@ impl Found {
     }
 
     fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let number = || {
-            value
-                .parse()
-                .map_err(|_| format!("'{key}:{value}' is not a number"))
-        };
+        let number = || value.parse().map_err(|_| format!("'{key}:{value}' is not a number"));
         match key {
             "len" => {
-                let len = value
-                    .parse()
-                    .map_err(|_| format!("'len:{value}' is not a number"))?;
+                let len = value.parse().map_err(|_| format!("'len:{value}' is not a number"))?;
                 self.len = Some(len);
             }
             "eventname" => self.eventname = Some(value.to_owned()),
@@ -235,10 +206,7 @@ mod tests {
     fn a_header_of_supervisords_is_read_and_written_back() {
         let header = parse("ver:3.0 server:supervisor serial:31 pool:a poolserial:0 eventname:TICK_5 len:15");
         assert_eq!((header.serial, header.poolserial, header.len), (31, 0, 15));
-        assert_eq!(
-            (&*header.server, &*header.pool, &*header.eventname),
-            ("supervisor", "a", "TICK_5")
-        );
+        assert_eq!((&*header.server, &*header.pool, &*header.eventname), ("supervisor", "a", "TICK_5"));
     }
 
     #[test]
@@ -248,10 +216,7 @@ mod tests {
         );
         assert_eq!(header.server, "a b:c len:3 serial:7 x");
         assert_eq!(header.serial, 6);
-        assert_eq!(
-            parse("ver:3.0 server: serial:0 pool:p poolserial:0 eventname:E len:0").server,
-            ""
-        );
+        assert_eq!(parse("ver:3.0 server: serial:0 pool:p poolserial:0 eventname:E len:0").server, "");
         assert_eq!(
             parse("ver:3.0 server: a  b serial:0 pool:p poolserial:0 eventname:E len:0").server,
             " a  b"
@@ -276,13 +241,7 @@ mod tests {
             Header::parse(b"ver:3.0 zone:eu server:s serial:1 pool:p len:9 poolserial:2 eventname:E at:1");
         let early = early.unwrap();
         assert_eq!((early.len, &*early.server), (9, "s"));
-        assert_eq!(
-            early.other,
-            [
-                ("at".to_owned(), "1".to_owned()),
-                ("zone".to_owned(), "eu".to_owned())
-            ]
-        );
+        assert_eq!(early.other, [("at".to_owned(), "1".to_owned()), ("zone".to_owned(), "eu".to_owned())]);
     }
 
     #[test]
@@ -293,10 +252,7 @@ mod tests {
         };
         assert_eq!(reason("hello"), "it does not begin with 'ver:'");
         assert_eq!(reason("ver:3.0 hello"), "it has no 'len:'");
-        assert_eq!(
-            reason("ver:3.0 server:s serial:1 pool:p eventname:E len:1"),
-            "it has no 'poolserial:'"
-        );
+        assert_eq!(reason("ver:3.0 server:s serial:1 pool:p eventname:E len:1"), "it has no 'poolserial:'");
         assert_eq!(
             reason("ver:3.0 server:s serial:x pool:p poolserial:1 eventname:E len:1"),
             "'serial:x' is not a number"

@@ -20,19 +20,15 @@ struct Capture {
 fn captures() -> Vec<Capture> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data");
     let raw_files = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
-    let found: Vec<Capture> = raw_files
-        .filter(|path| path.extension().is_some_and(|ext| ext == "raw"))
-        .map(capture)
-        .collect();
+    let found: Vec<Capture> =
+        raw_files.filter(|path| path.extension().is_some_and(|ext| ext == "raw")).map(capture).collect();
     assert_eq!(found.len(), 23, "tests/data is not complete");
     found
 }
 
 fn capture(path: PathBuf) -> Capture {
     let sidecar = fs::read_to_string(path.with_extension("ndjson")).unwrap();
-    let lines = sidecar
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let lines = sidecar.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     // Lines without an offset tell how the listener ended.
     let mut events: Vec<std::ops::Range<usize>> = lines
         .filter_map(|line| {
@@ -47,15 +43,8 @@ fn capture(path: PathBuf) -> Capture {
         // Its listener was killed before it noted the first of the two deliveries.
         events.insert(1, events[0].end..events[1].start);
     }
-    assert!(
-        events.windows(2).all(|pair| pair[0].end == pair[1].start),
-        "{name}"
-    );
-    assert_eq!(
-        (events[0].start, events[events.len() - 1].end),
-        (0, raw.len()),
-        "{name}"
-    );
+    assert!(events.windows(2).all(|pair| pair[0].end == pair[1].start), "{name}");
+    assert_eq!((events[0].start, events[events.len() - 1].end), (0, raw.len()), "{name}");
     Capture { name, raw, events }
 }
 
@@ -128,9 +117,7 @@ fn a_live_decoder_gives_each_event_when_it_is_whole_or_after_a_silence() {
                     silences += 1;
                     decoder.settle()
                 });
-                let Some(Decoded::Event(event, unit)) = decoded else {
-                    panic!("{name}: {decoded:?}")
-                };
+                let Some(Decoded::Event(event, unit)) = decoded else { panic!("{name}: {decoded:?}") };
                 assert_eq!(event.encode(unit), &raw[range.clone()], "{name}");
             }
             // Only Python 2 counts bytes, and what was learned once is known.
@@ -159,9 +146,7 @@ fn a_truncated_payload_keeps_its_beginning_and_the_stream_its_step() {
                 events.push(event);
             }
         }
-        let [log, tick] = &events[..] else {
-            panic!("{events:?}")
-        };
+        let [log, tick] = &events[..] else { panic!("{events:?}") };
         assert!(log.payload.truncated && !tick.payload.truncated);
         assert_eq!(log.payload.body.as_deref(), Some("é".repeat(476).as_bytes()));
         assert_eq!(tick.payload.when, Some(5));
@@ -177,16 +162,10 @@ fn a_wrong_unit_is_noticed_at_the_next_header_and_the_stream_goes_on_in_step() {
     let mut decoder = Decoder::live(LenMode::Bytes, MAX);
     decoder.feed((header("PROCESS_LOG_STDOUT", log.chars().count()) + log).as_bytes());
     assert!(matches!(decoder.next(), Ok(Some(Decoded::Event(..)))));
-    assert_eq!(
-        decoder.next(),
-        Ok(None),
-        "the rest of the payload may still be followed by a header"
-    );
+    assert_eq!(decoder.next(), Ok(None), "the rest of the payload may still be followed by a header");
     decoder.feed((header("TICK_5", 6) + "when:5").as_bytes());
-    let stray = Decoded::Stray {
-        bytes: log.len() - log.chars().count(),
-        eventname: "PROCESS_LOG_STDOUT".into(),
-    };
+    let stray =
+        Decoded::Stray { bytes: log.len() - log.chars().count(), eventname: "PROCESS_LOG_STDOUT".into() };
     assert_eq!(decoder.next(), Ok(Some(stray)));
     assert!(matches!(decoder.next(), Ok(Some(Decoded::Event(event, _))) if event.payload.when == Some(5)));
 }

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use supd_core::{LenMode, cli};
+use supd_core::cli::Usage;
+use supd_core::{LenMode, ancestry, cli};
 
 const EXAMPLES: &str = "\
 Examples, each a line of an [eventlistener:alerts] section with autorestart=true:
@@ -37,13 +38,7 @@ pub struct Args {
     pub protocol_fd: Option<u32>,
 
     /// What supervisord counts in an event's length: characters (Python 3), bytes (the Go supervisord), or find out
-    #[arg(
-        long,
-        value_name = "UNIT",
-        value_enum,
-        default_value = "auto",
-        help_heading = "Protocol"
-    )]
+    #[arg(long, value_name = "UNIT", value_enum, default_value = "auto", help_heading = "Protocol")]
     pub len: LenMode,
 
     /// Keep at most this much of an event's payload, and mark what was cut with "truncated"
@@ -56,8 +51,8 @@ pub struct Args {
     pub drain_timeout: Duration,
 
     /// The host's name in every record, instead of what hostname(1) prints
-    #[arg(long, env = "SUPD_HOST", value_name = "NAME")]
-    pub host: Option<String>,
+    #[arg(long, env = "SUPD_HOST", hide_env_values = true, value_name = "NAME")]
+    host: Option<String>,
 
     /// Which messages to write to standard error
     #[command(flatten)]
@@ -68,8 +63,8 @@ pub struct Args {
 #[group(multiple = false)]
 struct Destination {
     /// Run this pipeline with /bin/sh and write records to its standard input; what it prints goes to standard error
-    #[arg(short = 'c', long, value_name = "SCRIPT", help_heading = "Where records go")]
-    shell: Option<OsString>,
+    #[arg(short = 'c', long, value_name = "SCRIPT", value_parser = script, help_heading = "Where records go")]
+    shell: Option<String>,
 
     /// Append records to this file
     #[arg(short, long, value_name = "FILE", help_heading = "Where records go")]
@@ -84,7 +79,7 @@ struct Destination {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output<'a> {
     /// A pipeline that /bin/sh runs.
-    Shell(&'a OsString),
+    Shell(&'a str),
     /// A program with its arguments.
     Program(&'a [OsString]),
     /// A file to append to.
@@ -94,13 +89,15 @@ pub enum Output<'a> {
 }
 
 impl Args {
+    /// What records call this machine.
+    pub fn host(&self) -> String {
+        // An empty variable is one that was not set.
+        self.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(ancestry::hostname)
+    }
+
     /// Where records go.
     pub fn output(&self) -> Output<'_> {
-        let Destination {
-            shell,
-            output,
-            program,
-        } = &self.destination;
+        let Destination { shell, output, program } = &self.destination;
         match (shell, output) {
             (Some(script), _) => Output::Shell(script),
             (_, Some(path)) => Output::File(path),
@@ -108,6 +105,23 @@ impl Args {
             _ => Output::Stdout,
         }
     }
+}
+
+fn script(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("there is no command in it") } else { Ok(text.to_owned()) }
+}
+
+/// supervisord splits a command into words and runs no shell, so a pipeline that is not quoted arrives as arguments.
+pub(crate) fn refuse_shell_words(words: impl Iterator<Item = OsString>) -> Result<(), Usage> {
+    let mut ours = words.skip(1).take_while(|word| word != "--");
+    if ours.any(|word| word == "|" || word == ">" || word == ">>" || word == "&&") {
+        return Err(Usage(
+            "supervisord runs no shell, so the pipeline must be quoted: command=supd-listen -c 'supd-parse --problems | \
+             supd-notify slack'"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -124,10 +138,7 @@ mod tests {
     #[test]
     fn a_program_keeps_its_own_options() {
         let args = Args::try_parse_from(["supd-listen", "--", "prog", "-c", "x"]).unwrap();
-        assert_eq!(
-            args.output(),
-            Output::Program(&["prog".into(), "-c".into(), "x".into()])
-        );
+        assert_eq!(args.output(), Output::Program(&["prog".into(), "-c".into(), "x".into()]));
         Args::try_parse_from(["supd-listen", "-c", "a", "-o", "b"]).unwrap_err();
         Args::try_parse_from(["supd-listen", "-c", "a", "--", "b"]).unwrap_err();
     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use supd_core::cli::{self, Usage};
-use supd_core::signals::{SIGCHLD, SIGTERM, Signal};
+use supd_core::signals::{SIGCHLD, SIGTERM, SignalPipe};
 
 use crate::args::{Args, Output};
 use crate::pipeline::Pipeline;
@@ -24,9 +24,12 @@ const NAME: &str = "supd-listen";
 /// The program: its exit status is 0 after end of input or SIGTERM (or the pipeline's own, when it ends with another),
 /// 1 when something failed, 2 for wrong usage.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    args.verbosity.start(NAME);
-    cli::run(NAME, || listen(&args))
+    cli::run(NAME, || {
+        args::refuse_shell_words(std::env::args_os())?;
+        let args = Args::parse();
+        args.verbosity.start(NAME);
+        listen(&args)
+    })
 }
 
 fn listen(args: &Args) -> anyhow::Result<u8> {
@@ -39,15 +42,15 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
         ));
     }
     let output = args.output();
-    let replies = replies::open(&output, args.protocol_fd)?;
-    let sigterm = Signal::watch(SIGTERM).context("catch SIGTERM")?;
-    let sigchld = Signal::watch(SIGCHLD).context("catch SIGCHLD")?;
     // An output that cannot be opened should not look like a listener that is ready.
-    let sink = match output {
+    let file = match output {
         Output::File(path) => Some(Sink::file(path)?),
-        Output::Stdout => Some(Sink::stdout()?),
-        Output::Shell(_) | Output::Program(_) => None,
+        _ => None,
     };
+    let replies = replies::open(&output, args.protocol_fd)?;
+    let sigterm = SignalPipe::watch(SIGTERM).context("catch SIGTERM")?;
+    let sigchld = SignalPipe::watch(SIGCHLD).context("catch SIGCHLD")?;
+    let sink = if output == Output::Stdout { Some(Sink::stdout()?) } else { file };
     // supervisord sends nothing before this, so nothing slow may come before it.
     replies.ready()?;
     let (sink, mut pipeline) = match (sink, Pipeline::start(&output)?) {
@@ -58,10 +61,9 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
 
     let mut session = Session::new(args, replies, sink, sigterm, sigchld);
     let result = session.run(pipeline.as_mut());
-    // Closing the sink is what tells the pipeline to finish.
-    let sigchld = session.close();
+    let (sigchld, deadline) = session.close();
     let status = match pipeline {
-        Some(pipeline) => pipeline.drain(&sigchld, args.drain_timeout)?,
+        Some(pipeline) => pipeline.drain(&sigchld, deadline)?,
         None => cli::DONE,
     };
     match result? {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal as Kill, WaitOptions, WaitStatus};
-use supd_core::signals::Signal;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use supd_core::signals::SignalPipe;
 use supd_core::stdio;
 
 use crate::args::Output;
@@ -47,16 +47,13 @@ impl Pipeline {
             Output::File(_) | Output::Stdout => return Ok(None),
         };
         let name = match output {
-            Output::Shell(script) => script.to_string_lossy().into_owned(),
+            Output::Shell(script) => (*script).to_owned(),
             _ => command.get_program().to_string_lossy().into_owned(),
         };
         // What is left of the pipeline when its shell dies becomes our child, so that we can wait for it.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .context("become a subreaper")?;
-        let stderr = io::stderr()
-            .as_fd()
-            .try_clone_to_owned()
-            .context("duplicate standard error")?;
+        let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicate standard error")?;
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(stderr)
@@ -64,20 +61,9 @@ impl Pipeline {
             .process_group(0)
             .spawn()
             .with_context(|| format!("start '{name}'"))?;
-        let stdin = child
-            .stdin
-            .take()
-            .expect("its standard input was asked to be a pipe");
+        let stdin = child.stdin.take().expect("its standard input was asked to be a pipe");
         let pid = Pid::from_child(&child);
-        Ok(Some((
-            Self {
-                pid,
-                name,
-                status: None,
-                gone: false,
-            },
-            stdin,
-        )))
+        Ok(Some((Self { pid, name, status: None, gone: false }, stdin)))
     }
 
     /// Whether the process that we started has ended.
@@ -97,26 +83,18 @@ impl Pipeline {
         }
     }
 
-    /// Waits for the whole group, whose input has been closed: for `timeout`, then with SIGTERM, then with SIGKILL.
+    /// Waits for the whole group, whose input has been closed: until the deadline, then with SIGTERM, then with SIGKILL.
     /// Gives the exit status of the process that we started, 128 + n when signal n ended it.
-    pub(crate) fn drain(mut self, sigchld: &Signal, timeout: Duration) -> anyhow::Result<u8> {
-        let steps = [
-            (None, timeout),
-            (Some(Kill::TERM), GRACE),
-            (Some(Kill::KILL), GRACE),
-        ];
-        for (signal, patience) in steps {
+    pub(crate) fn drain(mut self, sigchld: &SignalPipe, deadline: Instant) -> anyhow::Result<u8> {
+        for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
-                let name = if signal == Kill::TERM {
-                    "SIGTERM"
-                } else {
-                    "SIGKILL"
-                };
+                let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
                 log::warn!("drain '{}': still running; sending {name}", self.name);
                 // It may have ended just now.
                 let _ = rustix::process::kill_process_group(self.pid, signal);
             }
-            if self.wait(sigchld, Instant::now() + patience)? {
+            let until = if signal.is_none() { deadline } else { Instant::now() + GRACE };
+            if self.wait(sigchld, until)? {
                 break;
             }
         }
@@ -127,7 +105,7 @@ impl Pipeline {
         Ok(status)
     }
 
-    fn wait(&mut self, sigchld: &Signal, until: Instant) -> anyhow::Result<bool> {
+    fn wait(&mut self, sigchld: &SignalPipe, until: Instant) -> anyhow::Result<bool> {
         loop {
             sigchld.take();
             self.reap();
@@ -142,9 +120,5 @@ impl Pipeline {
 
 fn exit_status(status: WaitStatus) -> u8 {
     let signalled = || status.terminating_signal().map(|signal| 128 + signal);
-    status
-        .exit_status()
-        .or_else(signalled)
-        .and_then(|status| u8::try_from(status).ok())
-        .unwrap_or(1)
+    status.exit_status().or_else(signalled).and_then(|status| u8::try_from(status).ok()).unwrap_or(1)
 }

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use supd_core::ancestry::{self, NoPipe};
 use supd_core::cli::Usage;
+use supd_core::stdio;
 
 use crate::args::Output;
 
@@ -18,14 +19,21 @@ pub(crate) struct Replies {
 
 /// Finds supervisord's pipe and takes it away from our standard output.
 pub(crate) fn open(output: &Output<'_>, protocol_fd: Option<u32>) -> anyhow::Result<Replies> {
+    if matches!(output, Output::Shell(_) | Output::Program(_))
+        && stdio::is_fifo(io::stdout())
+        && ancestry::same_file(io::stdout(), io::stderr())
+    {
+        bail!(Usage(
+            "standard error is supervisord's pipe too, so any message of the pipeline would silence this listener for \
+             ever; take the '2>&1' away"
+                .into()
+        ));
+    }
     let pipe = match (protocol_fd, output) {
         (Some(fd), _) => ancestry::open_fd(std::process::id(), fd)
             .map_err(|error| Usage(format!("open --protocol-fd '{fd}': {error}")))?,
         (None, Output::Stdout) => ancestry::open_supervisords_pipe().map_err(|reason| no_pipe(&reason))?,
-        (None, _) => io::stdout()
-            .as_fd()
-            .try_clone_to_owned()
-            .context("duplicate standard output")?,
+        (None, _) => io::stdout().as_fd().try_clone_to_owned().context("duplicate standard output")?,
     };
     if *output != Output::Stdout {
         silence_stdout().context("point standard output at '/dev/null'")?;

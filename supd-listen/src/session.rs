@@ -1,7 +1,7 @@
 //! The conversation with supervisord, with its descriptors and its clock: read an event, hand it on, answer.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
 use supd_core::event::Event;
 use supd_core::listener::{Incoming, Listener};
-use supd_core::signals::Signal;
+use supd_core::signals::SignalPipe;
 use supd_core::{Decoder, Record, ancestry, stdio};
 
 use crate::args::Args;
@@ -36,38 +36,53 @@ pub(crate) struct Session {
     listener: Listener,
     replies: Replies,
     sink: Sink,
-    sigterm: Signal,
-    sigchld: Signal,
+    sigterm: SignalPipe,
+    sigchld: SignalPipe,
     host: String,
     boot: String,
     drain_timeout: Duration,
-    /// When what was written last to the sink must be through; set by SIGTERM.
+    /// Set by SIGTERM, or the end of input: when everything must be through, the pipeline included.
     deadline: Option<Instant>,
     /// Whether a child has changed since the pipeline was last asked.
     child_changed: bool,
+    /// When the event that is coming in, or came in last, began to.
+    received: Timestamp,
     line: Vec<u8>,
 }
 
 impl Session {
-    pub(crate) fn new(args: &Args, replies: Replies, sink: Sink, sigterm: Signal, sigchld: Signal) -> Self {
+    pub(crate) fn new(
+        args: &Args,
+        replies: Replies,
+        sink: Sink,
+        sigterm: SignalPipe,
+        sigchld: SignalPipe,
+    ) -> Self {
         Self {
             listener: Listener::new(Decoder::live(args.len, args.max_payload)),
             replies,
             sink,
             sigterm,
             sigchld,
-            host: args.host.clone().unwrap_or_else(ancestry::hostname),
+            host: args.host(),
             boot: ancestry::boot(),
             drain_timeout: args.drain_timeout,
             deadline: None,
             child_changed: false,
+            received: Timestamp::now(),
             line: Vec::new(),
         }
     }
 
-    /// Ends the conversation and closes the sink; what is left is the signal to wait for the pipeline with.
-    pub(crate) fn close(self) -> Signal {
-        self.sigchld
+    /// Ends the conversation and closes the sink, which tells the pipeline to finish. What is left is the signal to
+    /// wait for the pipeline with, and until when.
+    pub(crate) fn close(mut self) -> (SignalPipe, Instant) {
+        let deadline = self.start_draining();
+        (self.sigchld, deadline)
+    }
+
+    fn start_draining(&mut self) -> Instant {
+        *self.deadline.get_or_insert_with(|| Instant::now() + self.drain_timeout)
     }
 
     /// Converses until one side has had enough.
@@ -75,46 +90,74 @@ impl Session {
         let mut buf = vec![0; 64 * 1024];
         loop {
             let silence = self.listener.is_undecided().then(|| Instant::now() + SILENCE);
-            let happened = self.wait(Watched::EVERYTHING, silence)?;
-            let child_changed = std::mem::take(&mut self.child_changed);
-            if happened.sink_closed || pipeline.as_mut().is_some_and(|p| child_changed && p.has_ended()) {
-                log::error!("write to {}: its reader has ended", self.sink.name());
-                return Ok(End::PipelineEnded);
+            let patience = self.patience();
+            let happened = self.wait(Wanted::Event, silence.into_iter().chain(patience).min())?;
+            if happened.sink_closed || self.has_ended(pipeline.as_deref_mut()) {
+                return Ok(self.pipeline_ended());
             }
-            let mut end = None;
-            if happened.sigterm {
-                // An event that is already on its way is taken too: unread, it would leak into other pools.
-                end = Some(End::Sigterm);
-                self.deadline = Some(Instant::now() + self.drain_timeout);
-            }
+            let mut ended = false;
             if happened.input {
-                let bytes = self.read(&mut buf)?;
-                if bytes == 0 {
-                    end = end.or(Some(End::Input));
-                    self.listener.finish();
+                ended = !self.read(&mut buf)?;
+            } else if silence.is_some_and(is_past) {
+                if let Some(incoming) = self.listener.settle()
+                    && let Some(end) = self.take(incoming, ended)?
+                {
+                    return Ok(end);
                 }
-                self.listener.feed(&buf[..bytes]);
-            } else if silence.is_some_and(|until| until <= Instant::now())
-                && let Some(incoming) = self.listener.settle()
-                && let Some(early) = self.take(incoming, end)?
-            {
-                return Ok(early);
+            } else if patience.is_some_and(is_past) {
+                if self.listener.is_mid_event() {
+                    log::warn!(
+                        "read an event: it did not come whole within {:?} of SIGTERM",
+                        self.drain_timeout
+                    );
+                }
+                return Ok(End::Sigterm);
             }
-            while let Some(incoming) = self.next(end)? {
-                if let Some(early) = self.take(incoming, end)? {
-                    return Ok(early);
+            while let Some(incoming) = self.next(ended)? {
+                if let Some(end) = self.take(incoming, ended)? {
+                    return Ok(end);
                 }
             }
-            if let Some(end) = end {
-                return Ok(end);
+            if ended {
+                return self.end_of_input();
             }
         }
     }
 
+    /// After SIGTERM, how long to wait for input: an event that is already on its way is still taken, because unread it
+    /// would leak into other pools; a new one is not asked for.
+    fn patience(&self) -> Option<Instant> {
+        let deadline = self.deadline?;
+        Some(if self.listener.is_mid_event() { deadline } else { Instant::now() })
+    }
+
+    fn has_ended(&mut self, pipeline: Option<&mut Pipeline>) -> bool {
+        std::mem::take(&mut self.child_changed) && pipeline.is_some_and(Pipeline::has_ended)
+    }
+
+    fn pipeline_ended(&self) -> End {
+        log::error!("hand records on to {}: whoever read them has ended", self.sink.name());
+        End::PipelineEnded
+    }
+
+    /// Makes sure that what was handed on last has been taken out of the pipe: a stage that died with records unread
+    /// should not look like one that finished.
+    fn end_of_input(&mut self) -> anyhow::Result<End> {
+        let deadline = self.start_draining();
+        while self.sink.holds_unread() && Instant::now() < deadline {
+            // Nothing tells when a pipe has become empty, so it is looked at often, and only here.
+            let soon = Instant::now() + Duration::from_millis(2);
+            if self.wait(Wanted::Nothing, Some(soon))?.sink_closed {
+                return Ok(self.pipeline_ended());
+            }
+        }
+        Ok(End::Input)
+    }
+
     /// The next event; one that was cut short by the end of input is none.
-    fn next(&mut self, end: Option<End>) -> anyhow::Result<Option<Incoming>> {
+    fn next(&mut self, ended: bool) -> anyhow::Result<Option<Incoming>> {
         match self.listener.next() {
-            Err(error) if end.is_some() => {
+            Err(error) if ended => {
                 log::warn!("{error}");
                 Ok(None)
             }
@@ -123,7 +166,7 @@ impl Session {
     }
 
     /// Hands an event on and answers it; says so when the conversation ends early.
-    fn take(&mut self, incoming: Incoming, end: Option<End>) -> anyhow::Result<Option<End>> {
+    fn take(&mut self, incoming: Incoming, ended: bool) -> anyhow::Result<Option<End>> {
         match incoming {
             Incoming::Event(event) => {
                 if !self.hand_on(event)? {
@@ -131,7 +174,7 @@ impl Session {
                 }
             }
             Incoming::Redelivered(event) => {
-                log::info!("{} {} came again", event.header.eventname, event.header.serial);
+                log::debug!("{} {} came again", event.header.eventname, event.header.serial);
             }
             Incoming::Stray { bytes, eventname } => {
                 log::warn!(
@@ -140,22 +183,19 @@ impl Session {
                 return Ok(None);
             }
         }
-        let reply = if end.is_some() {
-            self.listener.accept_last()
-        } else {
-            self.listener.accept()
-        };
+        let last = ended || self.deadline.is_some();
+        let reply = if last { self.listener.accept_last() } else { self.listener.accept() };
         if self.replies.send(reply)? {
             return Ok(None);
         }
-        log::info!("supervisord no longer reads our replies");
+        log::debug!("supervisord no longer reads our replies");
         Ok(Some(End::Input))
     }
 
     /// Writes the record; false when nobody takes it any more.
     fn hand_on(&mut self, event: Event) -> anyhow::Result<bool> {
         let mut record = Record::from_event(event);
-        record.ts = Some(format!("{:.3}", Timestamp::now()));
+        record.ts = Some(format!("{:.3}", self.received));
         record.host = Some(self.host.clone());
         record.boot = Some(self.boot.clone());
         self.line.clear();
@@ -165,10 +205,13 @@ impl Session {
             match self.sink.write_some(&self.line[written..]) {
                 Ok(bytes) => written += bytes,
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    log::error!("write to {}: its reader has ended", self.sink.name());
+                    self.pipeline_ended();
                     return Ok(false);
                 }
-                Err(error) => return Err(error).with_context(|| format!("write to '{}'", self.sink.name())),
+                Err(error) => {
+                    self.sink.take_back(written);
+                    return Err(error).with_context(|| format!("write to {}", self.sink.name()));
+                }
             }
             if written == self.line.len() {
                 return Ok(true);
@@ -182,26 +225,17 @@ impl Session {
     /// Waits until the sink takes more; false when it never will.
     fn wait_for_room(&mut self) -> anyhow::Result<bool> {
         loop {
-            let happened = self.wait(
-                Watched {
-                    input: false,
-                    room: true,
-                },
-                self.deadline,
-            )?;
-            if happened.sigterm {
-                self.deadline = Some(Instant::now() + self.drain_timeout);
-            }
+            let happened = self.wait(Wanted::Room, self.deadline)?;
             if happened.sink_closed {
-                log::error!("write to {}: its reader has ended", self.sink.name());
+                self.pipeline_ended();
                 return Ok(false);
             }
             if happened.room {
                 return Ok(true);
             }
-            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if self.deadline.is_some_and(is_past) {
                 log::error!(
-                    "write to {}: nothing taken within {:?}",
+                    "write to {}: nothing was taken within {:?}",
                     self.sink.name(),
                     self.drain_timeout
                 );
@@ -210,58 +244,66 @@ impl Session {
         }
     }
 
-    fn read(&self, buf: &mut [u8]) -> anyhow::Result<usize> {
-        loop {
+    /// Reads once; false at the end of input.
+    fn read(&mut self, buf: &mut [u8]) -> anyhow::Result<bool> {
+        let bytes = loop {
             match rustix::io::read(io::stdin(), &mut *buf) {
                 Err(rustix::io::Errno::INTR) => {}
-                result => return result.context("read an event from supervisord"),
+                result => break result.context("read an event from supervisord")?,
             }
+        };
+        if bytes == 0 {
+            self.listener.finish();
+            return Ok(false);
         }
+        if !self.listener.is_mid_event() {
+            self.received = Timestamp::now();
+        }
+        self.listener.feed(&buf[..bytes]);
+        Ok(true)
     }
 
-    fn wait(&mut self, watched: Watched, until: Option<Instant>) -> anyhow::Result<Happened> {
+    fn wait(&mut self, wanted: Wanted, until: Option<Instant>) -> anyhow::Result<Happened> {
         let stdin = io::stdin();
-        let wanted = |yes: bool, flags| if yes { flags } else { PollFlags::empty() };
-        let nothing = self.sigterm.as_fd();
-        let sink: BorrowedFd<'_> = self.sink.watched().unwrap_or(nothing);
+        let room = if wanted == Wanted::Room { PollFlags::OUT } else { PollFlags::empty() };
+        let sink = self.sink.as_fd();
         let mut fds = [
             PollFd::new(&self.sigterm, PollFlags::IN),
             PollFd::new(&self.sigchld, PollFlags::IN),
-            PollFd::new(&sink, wanted(watched.room, PollFlags::OUT)),
+            PollFd::new(&sink, room),
             PollFd::new(&stdin, PollFlags::IN),
         ];
-        // Only what is asked for may wake us: a silent end of input does not help who waits for room.
-        let count = if watched.input { fds.len() } else { fds.len() - 1 };
+        // Only what is asked for may wake us: the end of input does not help who waits for room.
+        let count = if wanted == Wanted::Event { fds.len() } else { fds.len() - 1 };
         stdio::poll(&mut fds[..count], until).context("wait for an event")?;
         let [sigterm, sigchld, sink, input] = fds.map(|fd| fd.revents());
+        if !sigterm.is_empty() && self.sigterm.take() {
+            self.start_draining();
+        }
         if !sigchld.is_empty() {
             self.child_changed |= self.sigchld.take();
         }
         Ok(Happened {
-            sigterm: !sigterm.is_empty() && self.sigterm.take(),
-            sink_closed: self.sink.watched().is_some() && sink.contains(PollFlags::ERR),
+            sink_closed: self.sink.is_pipe() && sink.contains(PollFlags::ERR),
             room: sink.contains(PollFlags::OUT),
             input: !input.is_empty(),
         })
     }
 }
 
-/// What to wait for besides signals and the end of the sink's reader.
-#[derive(Clone, Copy)]
-struct Watched {
-    input: bool,
-    room: bool,
+fn is_past(time: Instant) -> bool {
+    time <= Instant::now()
 }
 
-impl Watched {
-    const EVERYTHING: Self = Self {
-        input: true,
-        room: false,
-    };
+/// What to wait for, besides signals and the end of the sink's reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Event,
+    Room,
+    Nothing,
 }
 
 struct Happened {
-    sigterm: bool,
     sink_closed: bool,
     room: bool,
     input: bool,

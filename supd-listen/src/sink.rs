@@ -1,14 +1,15 @@
 //! Where records go, one line in one write.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::ChildStdin;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::fs::OFlags;
-use supd_core::stdio;
+use supd_core::cli::Usage;
+use supd_core::{ancestry, stdio};
 
 /// The next program of the pipeline, or a file.
 #[derive(Debug)]
@@ -19,14 +20,22 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
+    /// A file to append to, created when missing.
     pub(crate) fn file(path: &Path) -> anyhow::Result<Self> {
-        let name = path.display().to_string();
+        let name = format!("'{}'", path.display());
         let file = File::options().append(true).create(true).open(path);
-        Ok(Self {
-            file: file.with_context(|| format!("open '{name}'"))?,
-            name,
-            is_pipe: false,
-        })
+        let mut file = file.with_context(|| format!("open {name}"))?;
+        if stdio::is_fifo(&file) && ancestry::same_file(&file, io::stdout()) {
+            bail!(Usage(format!(
+                "write to {name}: supervisord waits there for replies, and would take records for garbage"
+            )));
+        }
+        // What a power failure left of a line must not spoil the next.
+        if ends_in_the_middle_of_a_line(path) {
+            log::warn!("append to {name}: its last line is not whole; beginning a new one");
+            file.write_all(b"\n").with_context(|| format!("write to {name}"))?;
+        }
+        Ok(Self { file, name, is_pipe: false })
     }
 
     /// Our own standard output.
@@ -37,22 +46,14 @@ impl Sink {
         if is_pipe && let Ok(file) = File::options().write(true).open("/dev/stdout") {
             return Self { file, name, is_pipe }.non_blocking();
         }
-        let file = io::stdout()
-            .as_fd()
-            .try_clone_to_owned()
-            .context("duplicate standard output")?
-            .into();
+        let file = io::stdout().as_fd().try_clone_to_owned().context("duplicate standard output")?.into();
         Ok(Self { file, name, is_pipe })
     }
 
+    /// The pipeline that we run.
     pub(crate) fn pipe(stdin: ChildStdin) -> anyhow::Result<Self> {
         let file = OwnedFd::from(stdin).into();
-        Self {
-            file,
-            name: "the pipeline".into(),
-            is_pipe: true,
-        }
-        .non_blocking()
+        Self { file, name: "the pipeline".into(), is_pipe: true }.non_blocking()
     }
 
     /// A pipeline that is stuck must not keep us from hearing SIGTERM.
@@ -73,12 +74,52 @@ impl Sink {
         }
     }
 
+    /// Takes the last bytes out of a file again: the beginning of a record for which the disk had no room.
+    pub(crate) fn take_back(&self, bytes: usize) {
+        if self.is_pipe || bytes == 0 {
+            return;
+        }
+        let shorter = self.file.metadata().map(|file| file.len().saturating_sub(bytes as u64));
+        // If this fails too, the next start finds the torn line.
+        if let Err(error) = shorter.and_then(|len| self.file.set_len(len)) {
+            log::warn!("cut {} back to its last whole line: {error}", self.name);
+        }
+    }
+
+    /// Whether the pipe holds something that its reader has not taken.
+    pub(crate) fn holds_unread(&self) -> bool {
+        self.is_pipe && rustix::io::ioctl_fionread(&self.file).is_ok_and(|bytes| bytes > 0)
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// What poll(2) should watch: a file's reader cannot leave.
-    pub(crate) fn watched(&self) -> Option<BorrowedFd<'_>> {
-        self.is_pipe.then(|| self.file.as_fd())
+    /// A pipe's reader can leave; a file has none.
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.is_pipe
     }
+}
+
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Only a regular file has lines to look at; one that cannot be read is taken to be well.
+fn ends_in_the_middle_of_a_line(path: &Path) -> bool {
+    let last_byte = || {
+        let is_file = std::fs::metadata(path)?.is_file();
+        let mut byte = [b'\n'];
+        if is_file {
+            let mut file = File::open(path)?;
+            if file.seek(SeekFrom::End(0))? > 0 {
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut byte)?;
+            }
+        }
+        io::Result::Ok(byte[0])
+    };
+    last_byte().is_ok_and(|byte| byte != b'\n')
 }

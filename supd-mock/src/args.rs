@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use supd_core::reader::From;
+use supd_core::reader::Form;
 use supd_core::{LenUnit, cli};
 
 use crate::generate::Scenario;
@@ -16,8 +16,9 @@ Examples:
   supd-mock generate --scenario flap --count 100 | supd-parse --to text
   supd-mock generate --scenario crash | supd-mock emit > capture.raw
 
-Exit status: 0 when all went well; 1 when a listener broke the protocol or did
-not accept an event, or a file could not be read; 2 for wrong usage.";
+Exit status: 0 when all went well; 1 when a listener broke the protocol, did not
+accept an event or ended with an error, or a file could not be read; 2 for wrong
+usage.";
 
 /// Plays supervisord: replays events into any event listener, without supervisord
 #[derive(Debug, clap::Parser)]
@@ -53,7 +54,7 @@ pub(crate) struct Replay {
 
     /// Form of the events
     #[arg(long, value_enum, default_value = "auto", value_name = "FORM")]
-    pub(crate) from: From,
+    pub(crate) from: Form,
 
     /// How much faster than the records' own times, 'max' for as fast as the listener takes them; a raw capture,
     /// which has no times, is always played so
@@ -62,7 +63,7 @@ pub(crate) struct Replay {
 
     /// What an event's length counts; characters unless given or known from a raw capture
     #[arg(long, value_enum, value_name = "UNIT")]
-    pub(crate) len: Option<Len>,
+    pub(crate) len: Option<LenUnit>,
 
     /// The listener's name, in SUPERVISOR_PROCESS_NAME and SUPERVISOR_GROUP_NAME
     #[arg(long, default_value = "listener")]
@@ -91,7 +92,7 @@ pub(crate) struct Emit {
 
     /// What an event's length counts
     #[arg(long, value_enum, default_value = "chars", value_name = "UNIT")]
-    pub(crate) len: Len,
+    pub(crate) len: LenUnit,
 }
 
 /// Write plausible records, always the same for the same seed
@@ -108,24 +109,6 @@ pub(crate) struct Generate {
     /// Another seed, another course of events
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-}
-
-/// What an event's length counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Len {
-    /// Characters, as supervisord under Python 3
-    Chars,
-    /// Bytes, as the Go supervisord
-    Bytes,
-}
-
-impl std::convert::From<Len> for LenUnit {
-    fn from(len: Len) -> Self {
-        match len {
-            Len::Chars => Self::Chars,
-            Len::Bytes => Self::Bytes,
-        }
-    }
 }
 
 /// How fast to replay.

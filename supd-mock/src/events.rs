@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
-use supd_core::reader::{From, Item, Reader};
+use supd_core::reader::{Form, Item, Reader};
 use supd_core::{Kind, LenUnit, Record};
 
 use crate::generate;
@@ -34,27 +34,21 @@ pub(crate) struct Events {
 
 impl Events {
     /// The events of a file, standard input for `-`, the bad day for none. A given unit overrides a capture's own.
-    pub(crate) fn open(path: Option<&Path>, from: From, unit: Option<LenUnit>) -> anyhow::Result<Self> {
-        let mut events = Self {
-            file: None,
-            queue: VecDeque::new(),
-            first: None,
-            unit,
-            malformed: 0,
-        };
+    pub(crate) fn open(path: Option<&Path>, form: Form, unit: Option<LenUnit>) -> anyhow::Result<Self> {
+        let mut events = Self { file: None, queue: VecDeque::new(), first: None, unit, malformed: 0 };
         let Some(path) = path else {
             for record in generate::bad_day() {
                 events.plan(&record, None)?;
             }
             return Ok(events);
         };
-        let name = path.display().to_string();
-        let file: Box<dyn std::io::Read> = if name == "-" {
-            Box::new(std::io::stdin())
+        let (file, name): (Box<dyn std::io::Read>, _) = if path.as_os_str() == "-" {
+            (Box::new(std::io::stdin()), "stdin".to_owned())
         } else {
-            Box::new(std::fs::File::open(path).with_context(|| format!("open '{name}'"))?)
+            let name = path.display().to_string();
+            (Box::new(std::fs::File::open(path).with_context(|| format!("open '{name}'"))?), name)
         };
-        events.file = Some((file, Reader::new(from, &name)));
+        events.file = Some((file, Reader::new(form, &name)));
         Ok(events)
     }
 
@@ -81,9 +75,7 @@ impl Events {
             return Ok(());
         };
         let mut buf = vec![0; 64 * 1024];
-        let bytes = file
-            .read(&mut buf)
-            .with_context(|| format!("read '{}'", reader.name()))?;
+        let bytes = file.read(&mut buf).with_context(|| format!("read '{}'", reader.name()))?;
         if bytes == 0 {
             reader.finish();
         } else {
@@ -112,12 +104,12 @@ impl Events {
         }
         let event = record.to_event().with_context(|| record.eventname.clone())?;
         let ts: Option<Timestamp> = record.ts.as_deref().and_then(|ts| ts.parse().ok());
-        let first = *self.first.get_or_insert(ts.unwrap_or_default());
+        let since_first = ts.map(|ts| ts.duration_since(*self.first.get_or_insert(ts)));
         self.queue.push_back(Planned {
             serial: event.header.serial,
             wire: event.encode(self.unit.or(unit).unwrap_or(LenUnit::Chars)),
             eventname: event.header.eventname,
-            at: ts.and_then(|ts| Duration::try_from(ts.duration_since(first)).ok()),
+            at: since_first.and_then(|since| Duration::try_from(since).ok()),
         });
         Ok(())
     }
@@ -125,8 +117,5 @@ impl Events {
 
 /// An error for a file without a single event: a replay of nothing proves nothing.
 pub(crate) fn nothing_to_play(path: Option<&Path>) -> anyhow::Error {
-    anyhow!(
-        "read '{}': it holds no event",
-        path.unwrap_or(Path::new("-")).display()
-    )
+    anyhow!("read '{}': it holds no event", path.unwrap_or(Path::new("-")).display())
 }

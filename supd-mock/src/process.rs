@@ -92,6 +92,11 @@ impl Process {
         }
     }
 
+    /// Whether the listener ended by itself with another status than 0. A signal is what supervisord would send too.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.status.and_then(WaitStatus::exit_status).is_some_and(|status| status != 0)
+    }
+
     /// How the listener ended, in words.
     pub(crate) fn end(&self) -> String {
         match self.status {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::Signal as Kill;
+use rustix::process::Signal;
 use serde_json::json;
-use supd_core::signals::{SIGCHLD, Signal};
+use supd_core::signals::{SIGCHLD, SignalPipe};
+use supd_core::stdio::ClosedStdout;
 use supd_core::supervisor::{Dispatcher, ListenerState, Reaction};
 use supd_core::{cli, stdio};
 
@@ -21,11 +22,11 @@ use crate::process::Process;
 const MAX_DELIVERIES: u32 = 10;
 
 pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
-    let mut events = Events::open(args.events.as_deref(), args.from, args.len.map(Into::into))?;
+    let mut events = Events::open(args.events.as_deref(), args.from, args.len)?;
     if events.peek()?.is_none() {
         return Err(events::nothing_to_play(args.events.as_deref()));
     }
-    let sigchld = Signal::watch(SIGCHLD).context("catch SIGCHLD")?;
+    let sigchld = SignalPipe::watch(SIGCHLD).context("catch SIGCHLD")?;
     let process = Process::start(&args.listener, &args.name)?;
     let mut player = Player {
         args,
@@ -39,6 +40,8 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
         since: Instant::now(),
         tally: Tally::default(),
         faults: Vec::new(),
+        crashed: false,
+        unread: false,
     };
     player.play(&mut events)?;
     player.stop()?;
@@ -65,7 +68,7 @@ struct Tally {
 struct Player<'a> {
     args: &'a Replay,
     process: Process,
-    sigchld: Signal,
+    sigchld: SignalPipe,
     dispatcher: Dispatcher,
     /// What of an event could not be written yet.
     outgoing: Vec<u8>,
@@ -76,6 +79,10 @@ struct Player<'a> {
     since: Instant,
     tally: Tally,
     faults: Vec<String>,
+    /// Whether supervisord would have crashed by now.
+    crashed: bool,
+    /// Whether the reader of our standard output has left; the listener is judged all the same.
+    unread: bool,
 }
 
 impl Player<'_> {
@@ -83,38 +90,27 @@ impl Player<'_> {
     fn play(&mut self, events: &mut Events) -> anyhow::Result<()> {
         let mut again: Option<InHand> = None;
         loop {
-            let next = if again.is_some() {
-                None
-            } else {
-                events.peek()?.map(|event| self.due(event))
-            };
-            let busy = self.dispatcher.state() == ListenerState::Busy;
-            if !busy && again.is_none() && next.is_none() {
+            let next = if again.is_some() { None } else { events.peek()?.map(|event| self.due(event)) };
+            let state = self.dispatcher.state();
+            let done = again.is_none() && self.in_hand.is_none() && next.is_none();
+            if done && state != ListenerState::Unknown {
                 return Ok(());
+            }
+            if state == ListenerState::Unknown || self.crashed || !self.is_in_time() || self.has_left() {
+                return self.give_up(again, events);
             }
             let ready = self.dispatcher.state() == ListenerState::Ready;
             if ready && (again.is_some() || next.is_some_and(|due| due <= Instant::now())) {
                 let (event, deliveries) = match again.take() {
-                    Some(InHand {
-                        event, deliveries, ..
-                    }) => (event, deliveries),
+                    Some(InHand { event, deliveries, .. }) => (event, deliveries),
                     None => (events.take().expect("it was peeked at"), 0),
                 };
                 self.send(event, deliveries)?;
             }
             // A listener that is READY may wait as long as the next event does.
             let ready = self.dispatcher.state() == ListenerState::Ready;
-            let until = if ready {
-                next
-            } else {
-                Some(self.since + self.args.timeout)
-            };
+            let until = if ready { next } else { Some(self.since + self.args.timeout) };
             again = self.turn(until)?.or(again);
-            let usable = self.dispatcher.state() != ListenerState::Unknown && self.is_in_time();
-            if !usable || self.has_left() {
-                self.give_up(again, events)?;
-                return Ok(());
-            }
         }
     }
 
@@ -130,11 +126,7 @@ impl Player<'_> {
         self.dispatcher.sent();
         self.since = Instant::now();
         self.outgoing.clone_from(&event.wire);
-        self.in_hand = Some(InHand {
-            event,
-            deliveries: deliveries + 1,
-            sent: self.since,
-        });
+        self.in_hand = Some(InHand { event, deliveries: deliveries + 1, sent: self.since });
         self.write()
     }
 
@@ -157,12 +149,7 @@ impl Player<'_> {
 
     /// Waits until something happens, and takes it in; an event that was rejected comes back.
     fn turn(&mut self, until: Option<Instant>) -> anyhow::Result<Option<InHand>> {
-        let Process {
-            stdin,
-            stdout,
-            stderr,
-            ..
-        } = &self.process;
+        let Process { stdin, stdout, stderr, .. } = &self.process;
         let waiting = stdin.as_ref().filter(|_| !self.outgoing.is_empty());
         // In the place of a descriptor that is closed or not wanted stands one that is watched anyway.
         let spare = self.sigchld.as_fd();
@@ -213,7 +200,10 @@ impl Player<'_> {
 
     fn react(&mut self, reaction: Reaction) -> anyhow::Result<Option<InHand>> {
         if matches!(reaction, Reaction::Accepted | Reaction::Rejected(_)) && !self.outgoing.is_empty() {
-            self.fault("answered an event before it had read the whole of it".into());
+            self.fault(
+                "answered an event before it had read the whole of it: supervisord itself would crash".into(),
+            );
+            self.crashed = true;
         }
         match reaction {
             Reaction::Ready => {
@@ -233,19 +223,12 @@ impl Player<'_> {
                         return Ok(Some(in_hand));
                     }
                     self.tally.lost += 1;
-                    self.fault(format!(
-                        "rejected event {} {MAX_DELIVERIES} times",
-                        in_hand.event.serial
-                    ));
+                    self.fault(format!("rejected event {} {MAX_DELIVERIES} times", in_hand.event.serial));
                 }
             }
             Reaction::Unknown(output) => {
                 let shown = output[..output.len().min(200)].escape_ascii();
-                let instead = if self.in_hand.is_some() {
-                    "a result"
-                } else {
-                    "READY"
-                };
+                let instead = if self.in_hand.is_some() { "a result" } else { "READY" };
                 self.fault(format!(
                     "wrote '{shown}' instead of {instead}: supervisord would never send it an event again"
                 ));
@@ -262,23 +245,23 @@ impl Player<'_> {
         let latency = in_hand.sent.elapsed();
         self.tally.latency += latency;
         self.tally.max_latency = self.tally.max_latency.max(latency);
-        let Planned {
-            serial, eventname, ..
-        } = &in_hand.event;
+        let Planned { serial, eventname, .. } = &in_hand.event;
         let seconds = (latency.as_secs_f64() * 1e6).round() / 1e6;
         let line = json!({"serial": serial, "eventname": eventname, "result": result, "latency": seconds});
-        stdio::print(format!("{line}\n").as_bytes())
+        if !self.unread
+            && let Err(error) = stdio::print(format!("{line}\n").as_bytes())
+        {
+            self.unread = error.is::<ClosedStdout>();
+            return if self.unread { Ok(()) } else { Err(error) };
+        }
+        Ok(())
     }
 
     fn is_in_time(&mut self) -> bool {
         if self.dispatcher.state() == ListenerState::Ready || self.since.elapsed() < self.args.timeout {
             return true;
         }
-        let what = if self.in_hand.is_some() {
-            "did not answer an event"
-        } else {
-            "did not write READY"
-        };
+        let what = if self.in_hand.is_some() { "did not answer an event" } else { "did not write READY" };
         self.fault(format!("{what} within {:?}", self.args.timeout));
         false
     }
@@ -308,17 +291,10 @@ impl Player<'_> {
     /// Closes standard input, then waits for everything to end, with signals if need be.
     fn stop(&mut self) -> anyhow::Result<()> {
         self.process.stdin = None;
-        for signal in [None, Some(Kill::TERM), Some(Kill::KILL)] {
+        for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
-                let name = if signal == Kill::TERM {
-                    "SIGTERM"
-                } else {
-                    "SIGKILL"
-                };
-                log::warn!(
-                    "the listener did not end within {:?}; sending {name}",
-                    self.args.stop_timeout
-                );
+                let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
+                log::warn!("the listener did not end within {:?}; sending {name}", self.args.stop_timeout);
                 self.process.signal(signal);
             }
             let until = Instant::now() + self.args.stop_timeout;
@@ -339,25 +315,17 @@ impl Player<'_> {
     }
 
     fn summarise(&mut self, malformed: u64) -> anyhow::Result<u8> {
-        let Tally {
-            accepted,
-            rejected,
-            lost,
-            latency,
-            max_latency,
-        } = self.tally;
+        let Tally { accepted, rejected, lost, latency, max_latency } = self.tally;
         let answers = u32::try_from(accepted + rejected).unwrap_or(u32::MAX).max(1);
-        let ready = self
-            .ready_after
-            .map_or("never ready".into(), |after| format!("ready after {after:.1?}"));
+        let ready = self.ready_after.map_or("never ready".into(), |after| format!("ready after {after:.1?}"));
         let summary = format!(
             "{accepted} events accepted, {rejected} rejections, {lost} events lost; {ready}; latency mean {:.1?}, \
              max {max_latency:.1?}; the listener {}",
             latency / answers,
             self.process.end()
         );
-        log::warn!("{summary}");
-        let well = lost == 0 && malformed == 0 && self.faults.is_empty();
+        log::info!("{summary}");
+        let well = lost == 0 && malformed == 0 && self.faults.is_empty() && !self.process.has_failed();
         Ok(if well { cli::DONE } else { cli::FAILED })
     }
 }

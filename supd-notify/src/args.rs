@@ -9,12 +9,15 @@ use crate::channel::{Channel, exec, file, log, slack, webhook};
 
 const EXAMPLES: &str = "\
 Examples:
-  supd-listen -c 'supd-parse --problems | supd-notify slack'   (SUPD_SLACK_URL set)
+  supd-listen -c 'supd-parse --problems | supd-notify slack'
   supd-parse --problems events.ndjson | supd-notify --dry-run slack | jq .
-  supd-parse -e fatal | supd-notify --dead-letter undelivered.ndjson exec -- ./page-me
+  supd-parse -e fatal events.ndjson |
+    supd-notify --dead-letter undelivered.ndjson exec -- ./page-me
+A first real message, with SUPD_SLACK_URL set:
+  supd-mock generate | supd-parse --problems | head -n 1 | supd-notify -v slack
 
-Exit status: 0 when every record was delivered; 1 when one was not, or a line was
-not a record; 2 for wrong usage.";
+Exit status: 0 when every record was delivered; 1 when one was not, or a line
+was not a record; 2 for wrong usage.";
 
 /// Delivers records of supervisord events to where people look
 ///
@@ -38,7 +41,7 @@ pub struct Args {
     pub(crate) dead_letter: Option<PathBuf>,
 
     /// How long one attempt may take
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "5s", global = true,
+    #[arg(long, value_name = "DURATION", value_parser = timeout, default_value = "5s", global = true,
           help_heading = "Delivery")]
     pub(crate) timeout: Duration,
 
@@ -47,7 +50,7 @@ pub struct Args {
           help_heading = "Delivery")]
     pub(crate) retry_for: Duration,
 
-    /// At the end of input, how long what waits may still be tried; after SIGTERM, also how long input is read on
+    /// How long a channel that fails is still tried after the end of input, and everything after SIGTERM
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s", global = true,
           help_heading = "Delivery")]
     pub(crate) drain_timeout: Duration,
@@ -78,6 +81,11 @@ impl Target {
             Self::Log(_) => Box::new(log::Log),
         })
     }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    cli::duration(text)
+        .and_then(|time| if time.is_zero() { Err("an attempt takes some time".into()) } else { Ok(time) })
 }
 
 #[cfg(test)]

@@ -15,9 +15,7 @@ impl DeadLetter {
     /// Makes sure that the file can be written, before anything needs it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         append_line(path, b"").with_context(|| format!("open dead letter file '{}'", path.display()))?;
-        Ok(Self {
-            path: path.to_owned(),
-        })
+        Ok(Self { path: path.to_owned() })
     }
 
     pub(crate) fn write(&self, line: &[u8]) -> anyhow::Result<()> {

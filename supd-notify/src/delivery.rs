@@ -12,6 +12,8 @@ use crate::queue::{Letter, Queue};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// A server may ask for more patience, but not for so much that it comes to silence.
+const LONGEST_WISH: Duration = Duration::from_secs(3600);
 
 /// Takes letters to a channel.
 pub(crate) struct Courier {
@@ -19,6 +21,8 @@ pub(crate) struct Courier {
     dead_letter: Option<DeadLetter>,
     timeout: Duration,
     retry_for: Duration,
+    /// Why the last attempt did not succeed, if it did not.
+    failing: Option<String>,
 }
 
 impl Courier {
@@ -28,21 +32,19 @@ impl Courier {
         timeout: Duration,
         retry_for: Duration,
     ) -> Self {
-        Self {
-            channel,
-            dead_letter,
-            timeout,
-            retry_for,
-        }
+        Self { channel, dead_letter, timeout, retry_for, failing: None }
     }
 
     /// Delivers what is queued until no more comes; how many letters could not be delivered.
     pub(crate) fn deliver_all(mut self, queue: &Queue) -> u64 {
         let mut failed = 0;
         while let Some(letter) = queue.pop() {
-            if let Err(reason) = self.deliver(&letter, queue) {
-                failed += 1;
-                self.bury(&letter, &reason);
+            match self.deliver(&letter, queue) {
+                Ok(()) => log::debug!("delivered to {}: {}", self.channel.name(), title(&letter)),
+                Err(reason) => {
+                    failed += 1;
+                    self.bury(&letter, &reason);
+                }
             }
         }
         failed
@@ -52,64 +54,52 @@ impl Courier {
     fn deliver(&mut self, letter: &Letter, queue: &Queue) -> Result<(), String> {
         let started = Instant::now();
         let mut pauses = pauses();
-        let mut last = String::new();
         loop {
-            let timeout = queue.within(self.timeout);
-            if timeout.is_zero() {
-                return Err(if last.is_empty() {
-                    "there was no time left to try".into()
-                } else {
-                    last
-                });
+            let deadline = queue.deadline(self.failing.is_some());
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(self.failing.clone().unwrap_or_else(|| "it was time to stop".to_owned()));
             }
+            // An attempt of a channel that works gets all its time: cut short, it might have arrived all the same.
+            let timeout =
+                left.filter(|_| self.failing.is_some()).map_or(self.timeout, |left| left.min(self.timeout));
             let (reason, retry_after) = match self.channel.deliver(letter, timeout) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.failing = None;
+                    return Ok(());
+                }
+                // The channel works: it said no.
                 Err(Failure::Permanent { reason }) => return Err(reason),
-                Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after),
+                Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
             };
-            let pause = pauses
-                .next()
-                .unwrap_or(LONGEST_PAUSE)
-                .max(retry_after.unwrap_or_default());
+            self.failing = Some(reason.clone());
+            let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(retry_after.min(LONGEST_WISH));
             if started.elapsed() + pause >= self.retry_for {
                 return Err(reason);
             }
-            log::warn!(
-                "deliver to {}: {reason}; next attempt in {pause:.1?}",
-                self.channel.name()
-            );
+            log::warn!("deliver to {}: {reason}; next attempt in {pause:.1?}", self.channel.name());
             if !queue.pause(pause) {
                 return Err(reason);
             }
-            last = reason;
         }
     }
 
     /// Puts a letter where it can be found: the dead letter file, or where messages go.
     fn bury(&self, letter: &Letter, reason: &str) {
-        let record = &letter.record;
-        let what = format!("{} {}", describe::subject(record), describe::what(record));
-        let serial = record
-            .serial
-            .map_or(String::new(), |serial| format!(" (serial {serial})"));
-        log::error!(
-            "deliver to {}: {reason}; gave up '{what}'{serial}",
-            self.channel.name()
-        );
-        let buried = self
-            .dead_letter
-            .as_ref()
-            .map(|dead_letter| dead_letter.write(&letter.line));
+        let serial = letter.record.serial.map_or(String::new(), |serial| format!(" (serial {serial})"));
+        log::error!("deliver to {}: {reason}; gave up '{}'{serial}", self.channel.name(), title(letter));
+        let buried = self.dead_letter.as_ref().map(|dead_letter| dead_letter.write(&letter.line));
         let why_here = match buried {
             Some(Ok(())) => return,
             Some(Err(error)) => format!("{error:#}"),
             None => "there is no --dead-letter".to_owned(),
         };
-        log::error!(
-            "{why_here}; so here is the record: {}",
-            String::from_utf8_lossy(&letter.line)
-        );
+        log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
     }
+}
+
+fn title(letter: &Letter) -> String {
+    format!("{} {}", describe::subject(&letter.record), describe::what(&letter.record))
 }
 
 /// One second, then twice as long each time, with as much again at random at most, up to five minutes.
@@ -146,13 +136,8 @@ mod tests {
     fn pauses_double_with_jitter_up_to_five_minutes() {
         let pauses: Vec<Duration> = pauses().take(40).collect();
         for (attempt, pause) in pauses.iter().enumerate() {
-            let base = FIRST_PAUSE
-                .saturating_mul(1 << attempt.min(20))
-                .min(LONGEST_PAUSE);
-            assert!(
-                *pause >= base && *pause <= (base * 2).min(LONGEST_PAUSE),
-                "{attempt}: {pause:?}"
-            );
+            let base = FIRST_PAUSE.saturating_mul(1 << attempt.min(20)).min(LONGEST_PAUSE);
+            assert!(*pause >= base && *pause <= (base * 2).min(LONGEST_PAUSE), "{attempt}: {pause:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One HTTP request, and what its answer means for another attempt.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -28,6 +29,9 @@ impl Endpoint {
     pub(crate) fn new(url: SecretString, token: Option<SecretString>) -> anyhow::Result<Self> {
         let uri: Option<Uri> = url.expose_secret().parse().ok();
         let scheme = uri.as_ref().and_then(Uri::scheme_str);
+        if token.as_ref().is_some_and(|token| token.expose_secret().contains(|c: char| c.is_control())) {
+            bail!(Usage("the token is more than one line".into()));
+        }
         if !matches!(scheme, Some("http" | "https")) || uri.is_none_or(|uri| uri.host().is_none()) {
             bail!(Usage("the URL is not one such as https://host/path".into()));
         }
@@ -38,11 +42,7 @@ impl Endpoint {
             .max_redirects_will_error(false)
             .user_agent(concat!("supd-notify/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self {
-            agent: config.into(),
-            url,
-            token,
-        })
+        Ok(Self { agent: config.into(), url, token })
     }
 
     /// Posts a JSON document.
@@ -57,31 +57,25 @@ impl Endpoint {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.expose_secret()));
         }
-        let mut response = request
-            .send(body)
-            .map_err(|error| Failure::temporary(self.redact(&error.to_string())))?;
+        let sent = request.send(body);
+        let mut response =
+            sent.map_err(|error| Failure::temporary(self.redact(&in_words(&error, timeout))))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
-        let answer = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER)
-            .lossy_utf8(true)
-            .read_to_string();
-        let reason = match answer.as_deref().map(str::trim) {
-            Ok(answer) if !answer.is_empty() => {
-                format!("the server answered {status}: {}", printable(answer))
-            }
-            _ => format!("the server answered {status}"),
+        let mut answer = Vec::new();
+        // Half an answer is worth repeating too, so an error on the way is none.
+        let _ = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut answer);
+        let reason = match String::from_utf8_lossy(&answer).trim() {
+            "" => format!("the server answered {status}"),
+            answer => format!("the server answered {status}: {}", printable(answer)),
         };
         let reason = self.redact(&reason);
         Err(match status.as_u16() {
-            408 | 425 | 429 | 500.. => Failure::Temporary {
-                reason,
-                retry_after: retry_after(response.headers()),
-            },
+            408 | 425 | 429 | 500.. => {
+                Failure::Temporary { reason, retry_after: retry_after(response.headers()) }
+            }
             // Nothing gets better by saying it again.
             _ => Failure::Permanent { reason },
         })
@@ -90,17 +84,23 @@ impl Endpoint {
     /// A server, or a library, may repeat what it was asked.
     fn redact(&self, text: &str) -> String {
         let url = self.url.expose_secret();
-        let path = url
-            .parse::<Uri>()
-            .ok()
-            .and_then(|uri| Some(uri.path_and_query()?.as_str().to_owned()));
-        let secrets = [
-            Some(url.to_owned()),
-            path,
-            self.token.as_ref().map(|token| token.expose_secret().to_owned()),
-        ];
-        let long = secrets.into_iter().flatten().filter(|secret| secret.len() > 3);
-        long.fold(text.to_owned(), |text, secret| text.replace(&secret, "…"))
+        let uri: Option<Uri> = url.parse().ok();
+        let path = uri.as_ref().and_then(Uri::path_and_query).map_or("", |path| path.as_str());
+        let token = self.token.as_ref().map_or("", |token| token.expose_secret());
+        // A part alone is a secret too when it is long enough to be one.
+        let parts = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= 8);
+        let whole = [url, path, token].into_iter().filter(|secret| secret.len() > 3);
+        whole.chain(parts).fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    }
+}
+
+/// What went wrong before there was an answer.
+fn in_words(error: &ureq::Error, timeout: Duration) -> String {
+    match error {
+        ureq::Error::Timeout(_) => format!("no answer within {timeout:.1?}"),
+        ureq::Error::HostNotFound => "the host's name is not known".to_owned(),
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -124,18 +124,11 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_refused_without_repeating_it() {
-        for wrong in [
-            "hooks.example/T0/secret",
-            "ftp://host/secret",
-            "https://",
-            "https:///secret",
-            "secret secret",
-        ] {
+        for wrong in
+            ["hooks.example/T0/secret", "ftp://host/secret", "https://", "https:///secret", "secret secret"]
+        {
             let error = endpoint(wrong).err().unwrap();
-            assert!(
-                error.is::<Usage>() && !format!("{error:#}").contains("secret"),
-                "{wrong}"
-            );
+            assert!(error.is::<Usage>() && !format!("{error:#}").contains("secret"), "{wrong}");
         }
     }
 
@@ -144,6 +137,9 @@ mod tests {
         let endpoint = endpoint("https://hooks.example/T0/s3cret?x=1").unwrap();
         let answer = "no such hook https://hooks.example/T0/s3cret?x=1 (/T0/s3cret?x=1)";
         assert_eq!(endpoint.redact(answer), "no such hook … (…)");
+        let endpoint =
+            Endpoint::new("https://hooks.example/services/T0000/longs3cret".to_owned().into(), None).unwrap();
+        assert_eq!(endpoint.redact("unknown: longs3cret"), "unknown: …");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use supd_core::input::Watch;
+use supd_core::signals::{SIGTERM, SignalPipe};
 use supd_core::{ancestry, cli, stdio};
 
 use crate::args::Args;
@@ -41,11 +41,16 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
     }
     let channel = args.channel.build(args.dry_run)?;
     let dead_letter = args.dead_letter.as_deref().map(DeadLetter::open).transpose()?;
-    let watch = Watch::new(args.drain_timeout).context("catch SIGTERM")?;
-    let queue = Arc::new(Queue::default());
+    let sigterm = SignalPipe::watch(SIGTERM).context("catch SIGTERM")?;
+    let queue = Arc::new(Queue::new(args.drain_timeout));
+    // It ends with the program.
+    thread::spawn({
+        let queue = Arc::clone(&queue);
+        move || queue::stop_at(&sigterm, &queue)
+    });
     let reader = thread::spawn({
-        let (queue, drain_timeout) = (Arc::clone(&queue), args.drain_timeout);
-        move || queue::fill(&queue, watch, drain_timeout)
+        let queue = Arc::clone(&queue);
+        move || queue::fill(&queue)
     });
     let failed = if args.dry_run {
         delivery::preview(&queue, channel.as_ref())?
@@ -53,10 +58,8 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
         let courier = Courier::new(channel, dead_letter, args.timeout, args.retry_for);
         courier.deliver_all(&queue)
     };
-    let malformed = reader.join().expect("the reading thread does not panic")?;
-    Ok(if failed + malformed == 0 {
-        cli::DONE
-    } else {
-        cli::FAILED
-    })
+    // After SIGTERM it may still wait for input that nobody wants any more.
+    let malformed =
+        if reader.is_finished() { reader.join().expect("the reading thread does not panic")? } else { 0 };
+    Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
 }

@@ -8,6 +8,9 @@ use supd_core::describe::{self, Severity};
 /// The longest piece of log text that a message carries, in characters; chat services cut or refuse more.
 const MAX_TEXT: usize = 2_500;
 
+/// The longest half of a title, in characters.
+const MAX_TITLE: usize = 200;
+
 /// What to tell a person.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Message {
@@ -25,6 +28,8 @@ impl Message {
         let subject = describe::subject(record);
         let what = describe::what(record);
         let host = record.host.as_deref();
+        let subject = shorten_title(subject);
+        let what = shorten_title(what.into_owned());
         let title = match host {
             Some(host) => format!("{subject} on {host} {what}"),
             None => format!("{subject} {what}"),
@@ -38,24 +43,24 @@ impl Message {
             ("Pid", payload.pid.map(|pid| pid.to_string())),
             ("When", record.ts.as_deref().map(when)),
             // The default tells nothing.
-            (
-                "Supervisor",
-                record.server.clone().filter(|server| server != "supervisor"),
-            ),
+            ("Supervisor", record.server.clone().filter(|server| server != "supervisor")),
         ];
-        let text = payload
-            .body
-            .as_deref()
-            .map(|body| shorten(&String::from_utf8_lossy(body), MAX_TEXT));
+        let text = payload.body.as_deref().map(|body| shorten(&String::from_utf8_lossy(body), MAX_TEXT));
         Self {
             severity: describe::severity(record),
             title,
-            facts: facts
-                .into_iter()
-                .filter_map(|(label, value)| Some((label, value?)))
-                .collect(),
+            facts: facts.into_iter().filter_map(|(label, value)| Some((label, value?))).collect(),
             text: text.filter(|text| !text.is_empty()),
         }
+    }
+}
+
+/// A name is a few words; what a remote client calls its communication may be anything.
+fn shorten_title(text: String) -> String {
+    if text.chars().count() <= MAX_TITLE {
+        text
+    } else {
+        text.chars().take(MAX_TITLE).chain(['…']).collect()
     }
 }
 
@@ -91,20 +96,10 @@ mod tests {
         );
         assert_eq!(crash.title, "web:web_00 on db1 exited unexpectedly");
         assert_eq!(crash.severity, Severity::Error);
-        let facts: Vec<_> = crash
-            .facts
-            .iter()
-            .map(|(label, value)| format!("{label}={value}"))
-            .collect();
+        let facts: Vec<_> = crash.facts.iter().map(|(label, value)| format!("{label}={value}")).collect();
         assert_eq!(
             facts,
-            [
-                "Host=db1",
-                "Process=web:web_00",
-                "Was=RUNNING",
-                "Pid=7",
-                "When=2026-01-05 08:00:00 UTC"
-            ]
+            ["Host=db1", "Process=web:web_00", "Was=RUNNING", "Pid=7", "When=2026-01-05 08:00:00 UTC"]
         );
     }
 

@@ -1,13 +1,19 @@
 //! Records on their way from standard input to the channel. Input is read on while a delivery waits, up to a bound:
 //! then the pipe fills, and supervisord's own buffer is what waits.
+//!
+//! Two things hurry the delivery. At the end of input everything is still tried, but a channel that fails is given only
+//! the drain timeout. SIGTERM ends everything within the drain timeout, and at once when it comes after the end of
+//! input: whoever sends it then has waited already.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags};
 use supd_core::input::{Source, Watch};
-use supd_core::reader::{From, Item, Reader};
-use supd_core::{Kind, Record};
+use supd_core::reader::{Form, Item, Reader};
+use supd_core::signals::SignalPipe;
+use supd_core::{Kind, Record, stdio};
 
 const MAX_RECORDS: usize = 10_000;
 const MAX_BYTES: usize = 32 << 20;
@@ -21,8 +27,8 @@ pub(crate) struct Letter {
 }
 
 /// A bounded queue with an end.
-#[derive(Default)]
 pub(crate) struct Queue {
+    drain_timeout: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -31,12 +37,20 @@ pub(crate) struct Queue {
 struct State {
     letters: VecDeque<Letter>,
     bytes: usize,
-    /// Set when no more records will come: until when what is left may be tried.
-    deadline: Option<Instant>,
+    /// When the input ended.
+    ended: Option<Instant>,
+    /// Set by SIGTERM: when to stop.
+    stop: Option<Instant>,
+    /// Whether the input has nothing to read at the moment.
+    silent: bool,
 }
 
 impl Queue {
-    /// The next letter, waiting for one; `None` when no more will come.
+    pub(crate) fn new(drain_timeout: Duration) -> Self {
+        Self { drain_timeout, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// The next letter, waiting for one; `None` when no more will come, or it is time to stop and none is there.
     pub(crate) fn pop(&self) -> Option<Letter> {
         let mut state = self.lock();
         loop {
@@ -45,48 +59,76 @@ impl Queue {
                 self.changed.notify_all();
                 return Some(letter);
             }
-            if state.deadline.is_some() {
+            if state.ended.is_some() || (state.silent && state.stop.is_some_and(is_past)) {
                 return None;
             }
-            state = self.changed.wait(state).expect(UNPOISONED);
+            state = self.wait(state, state_stop);
         }
     }
 
-    /// How much of this time is left before the deadline, if there is one by now.
-    pub(crate) fn within(&self, time: Duration) -> Duration {
-        let deadline = self.lock().deadline;
-        deadline.map_or(time, |deadline| {
-            time.min(deadline.saturating_duration_since(Instant::now()))
-        })
+    /// Until when a delivery may be tried: at any time, unless SIGTERM says otherwise or, for a channel that has been
+    /// failing, the end of input does.
+    pub(crate) fn deadline(&self, failing: bool) -> Option<Instant> {
+        self.lock().deadline(failing, self.drain_timeout)
     }
 
-    /// Waits for as long as this, or to the deadline; false when that has come.
+    /// Waits for as long as this, as long as that leaves time for another attempt of a failing channel; else false.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
         loop {
-            let now = Instant::now();
-            let end = state.deadline.map_or(until, |deadline| deadline.min(until));
-            if now >= end {
-                return state.deadline.is_none_or(|deadline| now < deadline);
+            let deadline = state.deadline(true, self.drain_timeout);
+            if deadline.is_some_and(is_past) {
+                return false;
             }
-            state = self.changed.wait_timeout(state, end - now).expect(UNPOISONED).0;
+            if is_past(until) {
+                return true;
+            }
+            state = self.wait(state, |_| Some(deadline.map_or(until, |deadline| deadline.min(until))));
         }
     }
 
     fn push(&self, letter: Letter) {
         let mut state = self.lock();
         while state.letters.len() >= MAX_RECORDS || state.bytes >= MAX_BYTES {
-            state = self.changed.wait(state).expect(UNPOISONED);
+            state = self.wait(state, |_| None);
         }
         state.bytes += letter.line.len();
         state.letters.push_back(letter);
         self.changed.notify_all();
     }
 
-    fn close(&self, deadline: Instant) {
-        self.lock().deadline = Some(deadline);
+    fn set_silent(&self, silent: bool) {
+        self.lock().silent = silent;
         self.changed.notify_all();
+    }
+
+    fn end(&self) {
+        self.lock().ended = Some(Instant::now());
+        self.changed.notify_all();
+    }
+
+    /// SIGTERM has come.
+    pub(crate) fn stop(&self) {
+        let mut state = self.lock();
+        let patience = if state.ended.is_some() { Duration::ZERO } else { self.drain_timeout };
+        state.stop.get_or_insert(Instant::now() + patience);
+        self.changed.notify_all();
+    }
+
+    /// Waits for a change, or for the time that is given.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        until: impl Fn(&State) -> Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        match until(&state) {
+            None => self.changed.wait(state).expect(UNPOISONED),
+            Some(until) => {
+                let time = until.saturating_duration_since(Instant::now());
+                self.changed.wait_timeout(state, time).expect(UNPOISONED).0
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,20 +136,52 @@ impl Queue {
     }
 }
 
+impl State {
+    fn deadline(&self, failing: bool, drain_timeout: Duration) -> Option<Instant> {
+        let by_end = self.ended.filter(|_| failing).map(|ended| ended + drain_timeout);
+        self.stop.into_iter().chain(by_end).min()
+    }
+}
+
+/// When the wait for a letter ends without one; after that, only the input's silence ends it.
+fn state_stop(state: &State) -> Option<Instant> {
+    state.stop.filter(|stop| !is_past(*stop))
+}
+
+fn is_past(time: Instant) -> bool {
+    time <= Instant::now()
+}
+
 const UNPOISONED: &str = "no thread panics while it holds the queue";
 
+/// Tells the queue when SIGTERM comes; a thread's work.
+pub(crate) fn stop_at(sigterm: &SignalPipe, queue: &Queue) {
+    loop {
+        let woken = stdio::poll(&mut [PollFd::new(sigterm, PollFlags::IN)], None);
+        if woken.is_err() || sigterm.take() {
+            log::debug!("SIGTERM: delivering what is there, for at most {:?}", queue.drain_timeout);
+            queue.stop();
+        }
+    }
+}
+
 /// Reads standard input to its end and queues what is to be delivered; how many lines were malformed.
-pub(crate) fn fill(queue: &Queue, mut watch: Watch, drain_timeout: Duration) -> anyhow::Result<u64> {
-    let result = read_all(queue, &mut watch);
-    queue.close(watch.deadline().unwrap_or_else(|| Instant::now() + drain_timeout));
+pub(crate) fn fill(queue: &Queue) -> anyhow::Result<u64> {
+    let result = read_all(queue);
+    queue.end();
     result
 }
 
-fn read_all(queue: &Queue, watch: &mut Watch) -> anyhow::Result<u64> {
+fn read_all(queue: &Queue) -> anyhow::Result<u64> {
     let mut source = Source::open(None)?;
-    let mut reader = Reader::new(From::Ndjson, source.name());
+    let mut reader = Reader::new(Form::Ndjson, source.name());
+    let mut watch = Watch::default();
     loop {
-        let bytes = source.read(watch, &mut || Ok(()))?;
+        let bytes = source.read(&mut watch, &mut || {
+            queue.set_silent(true);
+            Ok(())
+        })?;
+        queue.set_silent(false);
         let ended = bytes.is_empty();
         if ended {
             reader.finish();
@@ -116,10 +190,7 @@ fn read_all(queue: &Queue, watch: &mut Watch) -> anyhow::Result<u64> {
         }
         reader.each(|Item { record, line, .. }| {
             if is_for_people(&record) {
-                queue.push(Letter {
-                    record,
-                    line: line.unwrap_or_default().to_vec(),
-                });
+                queue.push(Letter { record, line: line.unwrap_or_default().to_vec() });
             }
             Ok(())
         })?;
@@ -138,23 +209,35 @@ fn is_for_people(record: &Record) -> bool {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(3600);
+
     #[test]
-    fn a_pause_ends_at_the_deadline() {
-        let queue = Queue::default();
+    fn the_end_of_input_hurries_only_a_channel_that_fails() {
+        let queue = Queue::new(Duration::ZERO);
         assert!(queue.pause(Duration::ZERO));
-        queue.close(Instant::now());
-        assert!(!queue.pause(Duration::from_secs(3600)));
-        assert_eq!(queue.within(Duration::from_secs(3600)), Duration::ZERO);
+        queue.end();
+        assert_eq!(queue.deadline(false), None);
+        assert!(queue.deadline(true).is_some());
+        assert!(!queue.pause(LONG));
         assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn sigterm_after_the_end_of_input_means_now() {
+        let queue = Queue::new(LONG);
+        queue.stop();
+        assert!(queue.deadline(false).is_some_and(|deadline| deadline > Instant::now() + LONG / 2));
+        let queue = Queue::new(LONG);
+        queue.end();
+        queue.stop();
+        assert!(queue.deadline(false).is_some_and(is_past));
     }
 
     #[test]
     fn marks_and_ends_of_problems_are_not_for_people() {
         let record = |text: &str| Record::from_line(text.as_bytes()).unwrap();
         assert!(!is_for_people(&record(r#"{"seq":1,"eventname":"SUPD_MARK"}"#)));
-        assert!(!is_for_people(&record(
-            r#"{"eventname":"PROCESS_STATE_RUNNING","resolves":7}"#
-        )));
+        assert!(!is_for_people(&record(r#"{"eventname":"PROCESS_STATE_RUNNING","resolves":7}"#)));
         assert!(is_for_people(&record(r#"{"eventname":"PROCESS_STATE_RUNNING"}"#)));
     }
 }

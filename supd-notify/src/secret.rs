@@ -17,8 +17,6 @@ pub(crate) fn read(what: &str, file: Option<&Path>, variable: &str) -> anyhow::R
         }
         None => std::env::var(variable).ok(),
     };
-    let trimmed = text
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty());
+    let trimmed = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     Ok(trimmed.map(SecretString::from))
 }

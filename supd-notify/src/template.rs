@@ -41,9 +41,7 @@ impl Template {
             out.write_str(&text).map_err(minijinja::Error::from)
         });
         let fail = |error: anyhow::Error| Usage(format!("compile template: {error:#}"));
-        environment
-            .add_template_owned("template", source)
-            .map_err(|error| fail(error.into()))?;
+        environment.add_template_owned("template", source).map_err(|error| fail(error.into()))?;
         let template = Self { environment };
         let sample = r#"{"ts":"2026-01-05T08:00:00.000Z","host":"h","eventname":"PROCESS_STATE_EXITED"}"#;
         let sample = Record::from_line(sample.as_bytes()).expect("a record");
@@ -54,19 +52,14 @@ impl Template {
     /// Renders a record; the result is JSON.
     pub(crate) fn render(&self, record: &Record) -> anyhow::Result<String> {
         let template = self.environment.get_template("template").expect("it was added");
-        let text = template
-            .render(context(record))
-            .map_err(|error| anyhow!("{error}"))?;
+        let text = template.render(context(record)).map_err(|error| anyhow!("{error}"))?;
         serde_json::from_str::<IgnoredAny>(&text).context("its result is not JSON")?;
         Ok(text)
     }
 }
 
 fn context(record: &Record) -> Value {
-    let mut context: Map<_, _> = KEYS
-        .into_iter()
-        .map(|key| (key.to_owned(), json!(null)))
-        .collect();
+    let mut context: Map<_, _> = KEYS.into_iter().map(|key| (key.to_owned(), json!(null))).collect();
     let message = Message::of(record);
     context.insert("title".into(), message.title.into());
     context.insert("severity".into(), message.severity.name().into());
@@ -98,35 +91,23 @@ mod tests {
     fn values_are_escaped_for_the_string_they_stand_in() {
         let record = r#"{"eventname":"E","processname":"a\"}{\\ é\n","pid":7,"expected":false}"#;
         assert_eq!(
-            render(
-                r#"{"p":"{{ processname }}","n":"{{ pid }}","x":{{ expected|tojson }}}"#,
-                record
-            ),
+            render(r#"{"p":"{{ processname }}","n":"{{ pid }}","x":{{ expected|tojson }}}"#, record),
             r#"{"p":"a\"}{\\ é\n","n":"7","x":false}"#
         );
     }
 
     #[test]
     fn a_key_that_the_event_lacks_is_empty_and_one_that_none_has_is_an_error() {
-        assert_eq!(
-            render(r#"{"pid":"{{ pid }}"}"#, r#"{"eventname":"E"}"#),
-            r#"{"pid":""}"#
-        );
+        assert_eq!(render(r#"{"pid":"{{ pid }}"}"#, r#"{"eventname":"E"}"#), r#"{"pid":""}"#);
         assert_eq!(render(r#"[{{ pid|tojson }}]"#, r#"{"eventname":"E"}"#), "[null]");
         let error = Template::compile(r#"{"x":"{{ proces }}"}"#.into()).err().unwrap();
-        assert!(
-            error.is::<Usage>() && error.to_string().contains("undefined"),
-            "{error}"
-        );
+        assert!(error.is::<Usage>() && error.to_string().contains("undefined"), "{error}");
     }
 
     #[test]
     fn what_is_no_json_is_refused_at_once() {
         for wrong in ["{{ eventname }}", "{", "{% for x in [1] %}", ""] {
-            assert!(
-                Template::compile(wrong.into()).err().unwrap().is::<Usage>(),
-                "{wrong}"
-            );
+            assert!(Template::compile(wrong.into()).err().unwrap().is::<Usage>(), "{wrong}");
         }
     }
 

@@ -4,11 +4,11 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use supd_core::reader::Form;
 use supd_core::{EventPattern, cli};
 
 use crate::filter::{Filter, GroupPattern, ProcessPattern};
 use crate::format::{Format, json, ndjson, text};
-pub use supd_core::reader::From;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,14 +33,8 @@ pub struct Args {
     pub files: Vec<PathBuf>,
 
     /// Form of the input
-    #[arg(
-        long,
-        value_enum,
-        default_value = "auto",
-        value_name = "FORM",
-        help_heading = "Input and output"
-    )]
-    pub from: From,
+    #[arg(long, value_enum, default_value = "auto", value_name = "FORM", help_heading = "Input and output")]
+    pub from: Form,
 
     /// Form of the output; text on a terminal and ndjson otherwise, unless given
     #[arg(long, value_enum, value_name = "FORM", help_heading = "Input and output")]
@@ -89,7 +83,7 @@ struct Select {
 enum To {
     /// One JSON object a line
     Ndjson,
-    /// One JSON array
+    /// One JSON array, for other programs: we read back ndjson only
     Json,
     /// Lines for people
     Text,
@@ -110,13 +104,7 @@ impl Args {
 
     /// The filter that was asked for.
     pub(crate) fn filter(&self) -> Filter {
-        let Select {
-            events,
-            processes,
-            groups,
-            unexpected,
-            problems,
-        } = self.select.clone();
+        let Select { events, processes, groups, unexpected, problems } = self.select.clone();
         Filter::new(events, processes, groups, unexpected, problems)
     }
 }

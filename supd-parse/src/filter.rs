@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 
+use supd_core::reader::Item;
 use supd_core::{EventPattern, Kind, Record, State};
 use wildmatch::WildMatch;
 
 use crate::problems::Problems;
-use supd_core::reader::Item;
 
 /// A glob on `name`, or on `group:name` when it holds a colon: names cannot.
 #[derive(Debug, Clone)]
@@ -19,14 +19,8 @@ impl ProcessPattern {
     /// Takes any text.
     pub(crate) fn parse(text: &str) -> Result<Self, Infallible> {
         Ok(match text.split_once(':') {
-            Some((group, name)) => Self {
-                group: Some(WildMatch::new(group)),
-                name: WildMatch::new(name),
-            },
-            None => Self {
-                group: None,
-                name: WildMatch::new(text),
-            },
+            Some((group, name)) => Self { group: Some(WildMatch::new(group)), name: WildMatch::new(name) },
+            None => Self { group: None, name: WildMatch::new(text) },
         })
     }
 
@@ -34,10 +28,7 @@ impl ProcessPattern {
         let is =
             |glob: &WildMatch, name: &Option<String>| name.as_ref().is_some_and(|name| glob.matches(name));
         is(&self.name, &record.payload.processname)
-            && self
-                .group
-                .as_ref()
-                .is_none_or(|group| is(group, &record.payload.groupname))
+            && self.group.as_ref().is_none_or(|group| is(group, &record.payload.groupname))
     }
 }
 
@@ -52,11 +43,7 @@ impl GroupPattern {
     }
 
     fn matches(&self, record: &Record) -> bool {
-        record
-            .payload
-            .groupname
-            .as_ref()
-            .is_some_and(|name| self.0.matches(name))
+        record.payload.groupname.as_ref().is_some_and(|name| self.0.matches(name))
     }
 }
 
@@ -78,13 +65,7 @@ impl Filter {
         unexpected: bool,
         problems: bool,
     ) -> Self {
-        Self {
-            events,
-            processes,
-            groups,
-            unexpected,
-            problems: problems.then(Problems::default),
-        }
+        Self { events, processes, groups, unexpected, problems: problems.then(Problems::default) }
     }
 
     /// Whether a record passes; it may be marked on the way.
@@ -121,9 +102,7 @@ mod tests {
     #[test]
     fn a_process_is_named_alone_or_with_its_group() {
         let matches = |glob: &str, process, group| {
-            ProcessPattern::parse(glob)
-                .unwrap()
-                .matches(&record(process, group))
+            ProcessPattern::parse(glob).unwrap().matches(&record(process, group))
         };
         assert!(matches("web_*", "web_00", "web"));
         assert!(matches("web:*", "web_00", "web"));

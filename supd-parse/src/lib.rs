@@ -11,12 +11,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use supd_core::input::{self, Watch};
+use supd_core::reader::{Item, Reader};
 use supd_core::{Kind, cli, stdio};
 
 use crate::args::Args;
 use crate::filter::Filter;
 use crate::format::Format;
-use supd_core::reader::{Item, Reader};
 
 const NAME: &str = "supd-parse";
 
@@ -30,13 +30,9 @@ pub fn main() -> ExitCode {
 
 fn parse(args: &Args) -> anyhow::Result<u8> {
     stdio::refuse_supervisords_pipe()?;
-    let mut watch = Watch::new(args.drain_timeout)
-        .context("catch SIGTERM")?
-        .with_stdout();
-    let mut output = Output {
-        format: args.format(),
-        buf: Vec::new(),
-    };
+    let watch = Watch::default().with_sigterm(args.drain_timeout).context("catch SIGTERM")?;
+    let mut watch = watch.with_stdout();
+    let mut output = Output { format: args.format(), buf: Vec::new() };
     let mut filter = args.filter();
     let mut status = cli::DONE;
     output.format.begin(&mut output.buf);
@@ -95,11 +91,7 @@ impl Output {
         if passes {
             self.format.write(&item, &mut self.buf);
         }
-        if self.buf.len() > 64 * 1024 {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        if self.buf.len() > 64 * 1024 { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> anyhow::Result<()> {

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use supd_core::{Kind, Record, State, describe};
-
 use supd_core::reader::Item;
+use supd_core::{Kind, Record, State, describe};
 
 /// More processes than this in trouble at once, and the recovery of the rest goes unmarked: memory stays bounded
 /// whatever names come.
@@ -53,31 +52,15 @@ mod tests {
     fn passed(events: &[(&str, &str, u64)]) -> Vec<(u64, Option<u64>)> {
         let mut problems = Problems::default();
         let pass = |&(process, state, serial): &(&str, &str, u64)| {
-            let expected = if state == "EXITED" {
-                r#","expected":false"#
-            } else {
-                ""
-            };
+            let expected = if state == "EXITED" { r#","expected":false"# } else { "" };
             let text = format!(
                 r#"{{"serial":{serial},"eventname":"PROCESS_STATE_{state}","processname":"{process}","groupname":"g"{expected}}}"#
             );
             let record = Record::from_line(text.as_bytes()).unwrap();
-            let mut item = Item {
-                record,
-                line: Some(text.as_bytes()),
-                unit: None,
-            };
+            let mut item = Item { record, line: Some(text.as_bytes()), unit: None };
             let passes = problems.passes(&mut item);
             assert_eq!(item.line.is_none(), item.record.extra.contains_key("resolves"));
-            passes.then(|| {
-                (
-                    serial,
-                    item.record
-                        .extra
-                        .get("resolves")
-                        .and_then(|serial| serial.as_u64()),
-                )
-            })
+            passes.then(|| (serial, item.record.extra.get("resolves").and_then(|serial| serial.as_u64())))
         };
         events.iter().filter_map(pass).collect()
     }
@@ -97,12 +80,7 @@ mod tests {
 
     #[test]
     fn the_last_problem_of_a_row_is_the_one_resolved() {
-        let events = [
-            ("a", "BACKOFF", 1),
-            ("a", "BACKOFF", 2),
-            ("a", "FATAL", 3),
-            ("a", "STOPPED", 4),
-        ];
+        let events = [("a", "BACKOFF", 1), ("a", "BACKOFF", 2), ("a", "FATAL", 3), ("a", "STOPPED", 4)];
         assert_eq!(passed(&events), [(1, None), (2, None), (3, None), (4, Some(3))]);
     }
 }

@@ -69,10 +69,7 @@ impl Sandbox {
 
     /// The records in a file.
     pub(crate) fn records(&self, name: &str) -> Vec<Value> {
-        self.read(name)
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        self.read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// A tool, to run to its end.
@@ -93,16 +90,8 @@ impl Sandbox {
     pub(crate) fn spawnable(&self, name: &str) -> StdCommand {
         let own = self.path("bin").join(name);
         let mut command = StdCommand::new(if own.exists() { own } else { name.into() });
-        command
-            .current_dir(self.dir.path())
-            .env("PATH", self.search_path())
-            .env_remove("RUST_BACKTRACE");
-        for variable in [
-            "SUPERVISOR_ENABLED",
-            "SUPD_SLACK_URL",
-            "SUPD_WEBHOOK_URL",
-            "NO_COLOR",
-        ] {
+        command.current_dir(self.dir.path()).env("PATH", self.search_path()).env_remove("RUST_BACKTRACE");
+        for variable in ["SUPERVISOR_ENABLED", "SUPD_SLACK_URL", "SUPD_WEBHOOK_URL", "NO_COLOR"] {
             command.env_remove(variable);
         }
         command
@@ -162,9 +151,7 @@ pub(crate) fn processes_with(text: &str) -> Vec<u32> {
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let holds = |pid: &u32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|variable| variable == text.as_bytes())
+        environment.split(|&byte| byte == 0).any(|variable| variable == text.as_bytes())
     };
     pids.filter(holds).collect()
 }
@@ -174,9 +161,7 @@ pub(crate) fn processes_running(text: &str, word: &str) -> Vec<u32> {
     let runs = |pid: &u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let program = words.split(|&byte| byte == 0).next().unwrap_or_default();
-        Path::new(&*String::from_utf8_lossy(program))
-            .file_name()
-            .is_some_and(|name| name == word)
+        Path::new(&*String::from_utf8_lossy(program)).file_name().is_some_and(|name| name == word)
     };
     processes_with(text).into_iter().filter(runs).collect()
 }

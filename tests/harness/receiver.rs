@@ -58,11 +58,7 @@ impl Receiver {
                 }
             }
         });
-        Self {
-            server,
-            received,
-            thread: Some(thread),
-        }
+        Self { server, received, thread: Some(thread) }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

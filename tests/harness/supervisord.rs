@@ -44,34 +44,17 @@ impl<'a> Supervisord<'a> {
         );
         let mut command = sandbox.spawnable("env");
         command.arg(bin.join("supervisord")).arg("-c").arg(config);
-        command
-            .env("SUPD_TEST", sandbox.path(""))
-            .envs(environment.iter().copied());
-        let running = Running(
-            command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        );
-        let started = Self {
-            sandbox,
-            bin,
-            running,
-        };
-        until("supervisord answers", || {
-            started.ctl(&["version"]).contains(version)
-        });
+        command.env("SUPD_TEST", sandbox.path("")).envs(environment.iter().copied());
+        let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let started = Self { sandbox, bin, running };
+        until("supervisord answers", || started.ctl(&["version"]).contains(version));
         started
     }
 
     /// What `supervisorctl` prints.
     pub(crate) fn ctl(&self, words: &[&str]) -> String {
         let mut command = self.sandbox.spawnable("env");
-        command
-            .arg(self.bin.join("supervisorctl"))
-            .args(["-c", "supervisord.conf"])
-            .args(words);
+        command.arg(self.bin.join("supervisorctl")).args(["-c", "supervisord.conf"]).args(words);
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
 
@@ -85,11 +68,7 @@ impl<'a> Supervisord<'a> {
 
     pub(crate) fn pid_of(&self, process: &str) -> i32 {
         eventually(&format!("{process} has a pid"), || {
-            self.ctl(&["pid", process])
-                .trim()
-                .parse()
-                .ok()
-                .filter(|&pid| pid > 0)
+            self.ctl(&["pid", process]).trim().parse().ok().filter(|&pid| pid > 0)
         })
     }
 
@@ -117,9 +96,7 @@ impl<'a> Supervisord<'a> {
         self.ctl(&["shutdown"]);
         assert_eq!(self.running.status(), 0);
         let mark = self.mark();
-        until("every process has ended with supervisord", || {
-            processes_with(&mark).is_empty()
-        });
+        until("every process has ended with supervisord", || processes_with(&mark).is_empty());
     }
 }
 

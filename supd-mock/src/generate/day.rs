@@ -10,12 +10,8 @@ use super::world::World;
 /// than ASCII before it crashes; then all is shut down.
 pub(crate) fn bad_day() -> Vec<Record> {
     let start: Timestamp = "2026-01-05T08:00:00Z".parse().expect("a valid time");
-    let mut world = World::new(
-        "web1",
-        start,
-        &mut Rng::new(1),
-        &["web:web_00", "web:web_01", "mailer", "café"],
-    );
+    let mut world =
+        World::new("web1", start, &mut Rng::new(1), &["web:web_00", "web:web_01", "mailer", "café"]);
     let [web_00, web_01, mailer, cafe] = [0, 1, 2, 3];
     world.boot(300);
     world.wait_ms(400);
@@ -27,10 +23,7 @@ pub(crate) fn bad_day() -> Vec<Record> {
     world.starting(mailer, 0);
     world.gives_up(mailer, 200);
     world.wait_ms(400);
-    world.logs(
-        cafe,
-        "Traceback (most recent call last):\n  ValueError: 'é漢字😀' is not a number\n",
-    );
+    world.logs(cafe, "Traceback (most recent call last):\n  ValueError: 'é漢字😀' is not a number\n");
     world.wait_ms(2);
     world.exited(cafe, false);
     world.restarted(cafe, 300);

@@ -33,9 +33,6 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_the_reference_implementation() {
         let mut rng = Rng::new(1_234_567);
-        assert_eq!(
-            [rng.next(), rng.next()],
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
-        );
+        assert_eq!([rng.next(), rng.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
     }
 }

@@ -21,16 +21,8 @@ pub(crate) enum Scenario {
     Fleet,
 }
 
-const PROCESSES: [&str; 8] = [
-    "web:web_00",
-    "web:web_01",
-    "web:web_02",
-    "api:api_00",
-    "api:api_01",
-    "worker",
-    "mailer",
-    "café",
-];
+const PROCESSES: [&str; 8] =
+    ["web:web_00", "web:web_01", "web:web_02", "api:api_00", "api:api_01", "worker", "mailer", "café"];
 const MINUTE: u64 = 60_000;
 /// supervisord's default, and the pause of its poll.
 const STARTSECS: u64 = 1_000;
@@ -41,27 +33,16 @@ impl Scenario {
         let mut rng = Rng::new(seed);
         // A Monday morning; when the records are made must not show in them.
         let start: Timestamp = "2026-01-05T08:00:00Z".parse().expect("a valid time");
-        let hosts: &[&str] = if self == Self::Fleet {
-            &["ams1", "ams2", "fra1", "fra2", "lon1"]
-        } else {
-            &["web1"]
-        };
-        let mut worlds: Vec<World> = hosts
-            .iter()
-            .map(|host| World::new(host, start, &mut rng, &PROCESSES))
-            .collect();
+        let hosts: &[&str] =
+            if self == Self::Fleet { &["ams1", "ams2", "fra1", "fra2", "lon1"] } else { &["web1"] };
+        let mut worlds: Vec<World> =
+            hosts.iter().map(|host| World::new(host, start, &mut rng, &PROCESSES)).collect();
         worlds.iter_mut().for_each(|world| world.boot(STARTSECS));
-        let mut ready: Vec<Record> = worlds
-            .iter_mut()
-            .flat_map(|world| std::mem::take(&mut world.events))
-            .collect();
+        let mut ready: Vec<Record> =
+            worlds.iter_mut().flat_map(|world| std::mem::take(&mut world.events)).collect();
         ready.sort_by(|a, b| a.ts.cmp(&b.ts));
         let mut ready = ready.into_iter();
-        let mut now = worlds
-            .iter()
-            .map(|world| world.now)
-            .max()
-            .expect("there is at least one host");
+        let mut now = worlds.iter().map(|world| world.now).max().expect("there is at least one host");
         std::iter::from_fn(move || {
             loop {
                 if let Some(record) = ready.next() {
@@ -128,13 +109,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Scenario; 5] = [
-        Scenario::Crash,
-        Scenario::Flap,
-        Scenario::Deploy,
-        Scenario::Fatal,
-        Scenario::Fleet,
-    ];
+    const ALL: [Scenario; 5] =
+        [Scenario::Crash, Scenario::Flap, Scenario::Deploy, Scenario::Fatal, Scenario::Fleet];
 
     #[test]
     fn the_same_seed_gives_the_same_records_and_another_others() {
@@ -149,15 +125,10 @@ mod tests {
     fn times_and_serials_only_grow_and_every_record_can_go_onto_the_wire() {
         for scenario in ALL {
             let records: Vec<Record> = scenario.records(1).take(500).collect();
-            assert!(
-                records.windows(2).all(|pair| pair[0].ts <= pair[1].ts),
-                "{scenario:?}"
-            );
+            assert!(records.windows(2).all(|pair| pair[0].ts <= pair[1].ts), "{scenario:?}");
             for host in records.iter().filter_map(|record| record.host.as_ref()) {
-                let serials = records
-                    .iter()
-                    .filter(|record| record.host.as_ref() == Some(host))
-                    .map(|r| r.serial);
+                let serials =
+                    records.iter().filter(|record| record.host.as_ref() == Some(host)).map(|r| r.serial);
                 assert!(serials.is_sorted_by(|a, b| a < b), "{scenario:?}");
             }
             records.iter().for_each(|record| drop(record.to_event().unwrap()));
@@ -167,24 +138,11 @@ mod tests {
     #[test]
     fn each_scenario_shows_what_it_is_named_after() {
         let has = |scenario: Scenario, state| {
-            scenario
-                .records(1)
-                .take(300)
-                .any(|record| record.kind() == Kind::ProcessState(state))
+            scenario.records(1).take(300).any(|record| record.kind() == Kind::ProcessState(state))
         };
         assert!(has(Scenario::Fatal, State::Fatal));
         assert!(has(Scenario::Deploy, State::Stopped));
-        assert!(
-            Scenario::Crash
-                .records(1)
-                .take(300)
-                .any(|record| describe::is_problem(&record))
-        );
-        assert!(
-            !Scenario::Deploy
-                .records(1)
-                .take(300)
-                .any(|record| describe::is_problem(&record))
-        );
+        assert!(Scenario::Crash.records(1).take(300).any(|record| describe::is_problem(&record)));
+        assert!(!Scenario::Deploy.records(1).take(300).any(|record| describe::is_problem(&record)));
     }
 }

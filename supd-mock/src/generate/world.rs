@@ -31,20 +31,11 @@ impl World {
     pub(crate) fn new(host: &str, now: Timestamp, rng: &mut Rng, names: &[&str]) -> Self {
         let process = |name: &&str| {
             let (group, name) = name.split_once(':').unwrap_or((name, name));
-            Process {
-                group: group.to_owned(),
-                name: name.to_owned(),
-                state: "STOPPED",
-                pid: 0,
-            }
+            Process { group: group.to_owned(), name: name.to_owned(), state: "STOPPED", pid: 0 }
         };
         Self {
             host: host.to_owned(),
-            boot: format!(
-                "{:08x}-1-{}",
-                rng.between(0, u32::MAX.into()),
-                rng.between(100, 99_999)
-            ),
+            boot: format!("{:08x}-1-{}", rng.between(0, u32::MAX.into()), rng.between(100, 99_999)),
             now,
             serial: 0,
             next_pid: rng.between(300, 20_000),

@@ -48,14 +48,8 @@ pub(crate) struct Exec {
 
 impl Exec {
     pub(crate) fn new(args: &Args) -> Self {
-        let (program, args) = args
-            .program
-            .split_first()
-            .expect("clap asks for at least one word");
-        Self {
-            program: program.clone(),
-            args: args.to_vec(),
-        }
+        let (program, args) = args.program.split_first().expect("clap asks for at least one word");
+        Self { program: program.clone(), args: args.to_vec() }
     }
 
     fn shown(&self) -> String {
@@ -84,14 +78,12 @@ impl Channel for Exec {
     }
 
     fn preview(&self, letter: &Letter) -> Result<String, Failure> {
-        let words: Vec<_> = std::iter::once(&self.program)
-            .chain(&self.args)
-            .map(|word| word.to_string_lossy())
-            .collect();
-        let environment: serde_json::Map<_, _> = environment(letter)
-            .map(|(key, value)| (key, Value::from(value)))
-            .collect();
-        Ok(json!({"exec": words, "environment": environment, "stdin": String::from_utf8_lossy(&letter.line)}).to_string())
+        let words: Vec<_> =
+            std::iter::once(&self.program).chain(&self.args).map(|word| word.to_string_lossy()).collect();
+        let environment: serde_json::Map<_, _> =
+            environment(letter).map(|(key, value)| (key, Value::from(value))).collect();
+        Ok(json!({"exec": words, "environment": environment, "stdin": String::from_utf8_lossy(&letter.line)})
+            .to_string())
     }
 
     fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
@@ -102,25 +94,17 @@ impl Channel for Exec {
             .map_err(|error| Failure::temporary(format!("run '{}': {error}", self.shown())));
         match ended?.map(|status| (status.code(), status.signal())) {
             Some((Some(0), _)) => Ok(()),
-            Some((Some(EX_DATAERR), _)) => Err(Failure::permanent(format!(
-                "'{}' ended with status {EX_DATAERR}",
-                self.shown()
-            ))),
-            Some((Some(status), _)) => Err(Failure::temporary(format!(
-                "'{}' ended with status {status}",
-                self.shown()
-            ))),
+            Some((Some(EX_DATAERR), _)) => {
+                Err(Failure::permanent(format!("'{}' ended with status {EX_DATAERR}", self.shown())))
+            }
+            Some((Some(status), _)) => {
+                Err(Failure::temporary(format!("'{}' ended with status {status}", self.shown())))
+            }
             Some((None, signal)) => {
                 let signal = signal.map_or("a signal".into(), |signal| format!("signal {signal}"));
-                Err(Failure::temporary(format!(
-                    "'{}' was ended by {signal}",
-                    self.shown()
-                )))
+                Err(Failure::temporary(format!("'{}' was ended by {signal}", self.shown())))
             }
-            None => Err(Failure::temporary(format!(
-                "'{}' did not end within {timeout:.1?}",
-                self.shown()
-            ))),
+            None => Err(Failure::temporary(format!("'{}' did not end within {timeout:.1?}", self.shown()))),
         }
     }
 }
@@ -129,10 +113,7 @@ impl Channel for Exec {
 fn wait(mut child: Child, timeout: Duration) -> std::io::Result<Option<ExitStatus>> {
     let pid = Pid::from_child(&child);
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-    stdio::poll(
-        &mut [PollFd::new(&pidfd, PollFlags::IN)],
-        Some(Instant::now() + timeout),
-    )?;
+    stdio::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(Instant::now() + timeout))?;
     if let Some(status) = child.try_wait()? {
         return Ok(Some(status));
     }
@@ -158,13 +139,7 @@ fn environment(letter: &Letter) -> impl Iterator<Item = (String, String)> {
 
 /// A key is ours or supervisor's, or from a hostile line: then it must not make a name that the shell takes apart.
 fn variable(key: &str) -> String {
-    let plain = key.chars().map(|c| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_uppercase()
-        } else {
-            '_'
-        }
-    });
+    let plain = key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     format!("SUPD_{}", plain.collect::<String>())
 }
 
@@ -182,13 +157,8 @@ mod tests {
     use super::*;
 
     fn deliver(words: &[&str], timeout: Duration) -> Result<(), Failure> {
-        let args = Args {
-            program: words.iter().map(OsString::from).collect(),
-        };
-        Exec::new(&args).deliver(
-            &letter(r#"{"eventname":"TICK_5","when":5,"data":"a\u0000b"}"#),
-            timeout,
-        )
+        let args = Args { program: words.iter().map(OsString::from).collect() };
+        Exec::new(&args).deliver(&letter(r#"{"eventname":"TICK_5","when":5,"data":"a\u0000b"}"#), timeout)
     }
 
     const SOON: Duration = Duration::from_secs(20);
@@ -203,22 +173,13 @@ mod tests {
     #[test]
     fn a_status_says_whether_another_attempt_makes_sense() {
         let temporary = |reason: &str| Err(Failure::temporary(reason));
-        assert_eq!(
-            deliver(&["sh", "-c", "exit 3"], SOON),
-            temporary("'sh' ended with status 3")
-        );
-        assert_eq!(
-            deliver(&["sh", "-c", "kill -9 $$"], SOON),
-            temporary("'sh' was ended by signal 9")
-        );
+        assert_eq!(deliver(&["sh", "-c", "exit 3"], SOON), temporary("'sh' ended with status 3"));
+        assert_eq!(deliver(&["sh", "-c", "kill -9 $$"], SOON), temporary("'sh' was ended by signal 9"));
         assert_eq!(
             deliver(&["sh", "-c", "exit 65"], SOON),
             Err(Failure::permanent("'sh' ended with status 65"))
         );
-        assert!(matches!(
-            deliver(&["/nonexistent"], SOON),
-            Err(Failure::Temporary { .. })
-        ));
+        assert!(matches!(deliver(&["/nonexistent"], SOON), Err(Failure::Temporary { .. })));
     }
 
     #[test]

@@ -24,9 +24,7 @@ pub(crate) struct Append {
 
 impl Append {
     pub(crate) fn new(args: &Args) -> Self {
-        Self {
-            path: args.path.clone(),
-        }
+        Self { path: args.path.clone() }
     }
 }
 
@@ -76,18 +74,13 @@ mod tests {
         std::fs::rename(&path, dir.path().join("out.1")).unwrap();
         channel.deliver(&letter(line), Duration::ZERO).unwrap();
         channel.deliver(&letter(line), Duration::ZERO).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(path).unwrap(),
-            format!("{line}\n{line}\n")
-        );
+        assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{line}\n{line}\n"));
     }
 
     #[test]
     fn a_full_disk_is_worth_another_attempt() {
-        let failure = Append {
-            path: "/dev/full".into(),
-        }
-        .deliver(&letter(r#"{"eventname":"E"}"#), Duration::ZERO);
+        let failure =
+            Append { path: "/dev/full".into() }.deliver(&letter(r#"{"eventname":"E"}"#), Duration::ZERO);
         assert!(
             matches!(failure, Err(Failure::Temporary { reason, .. }) if reason.contains("No space left"))
         );

@@ -38,16 +38,11 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn temporary(reason: impl fmt::Display) -> Self {
-        Self::Temporary {
-            reason: reason.to_string(),
-            retry_after: None,
-        }
+        Self::Temporary { reason: reason.to_string(), retry_after: None }
     }
 
     pub(crate) fn permanent(reason: impl fmt::Display) -> Self {
-        Self::Permanent {
-            reason: reason.to_string(),
-        }
+        Self::Permanent { reason: reason.to_string() }
     }
 }
 
@@ -60,8 +55,5 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 pub(crate) fn letter(json: &str) -> Letter {
-    Letter {
-        record: supd_core::Record::from_line(json.as_bytes()).unwrap(),
-        line: json.into(),
-    }
+    Letter { record: supd_core::Record::from_line(json.as_bytes()).unwrap(), line: json.into() }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::{Value, json};
 use supd_core::cli::Usage;
-use supd_core::describe::Severity;
+use supd_core::describe::{Severity, acts, printable};
 
 use super::{Channel, Failure};
 use crate::http::Endpoint;
@@ -19,7 +19,7 @@ Examples:
   supd-mock generate | supd-parse --problems | supd-notify --dry-run slack
   command=supd-listen -c 'supd-parse --problems | supd-notify slack'
   environment=SUPD_SLACK_URL=\"https://hooks.slack.com/services/…\"
-(the last two in the [eventlistener:…] section of supervisord.conf)";
+(the last two in an [eventlistener:…] section of supervisord.conf)";
 
 /// Send to a Slack channel by an incoming webhook (Mattermost's and Rocket.Chat's work too)
 ///
@@ -62,10 +62,7 @@ impl Channel for Slack {
     }
 
     fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
-        let endpoint = self
-            .endpoint
-            .as_ref()
-            .ok_or_else(|| Failure::permanent("there is no URL"))?;
+        let endpoint = self.endpoint.as_ref().ok_or_else(|| Failure::permanent("there is no URL"))?;
         endpoint.post(self.preview(letter)?.as_bytes(), timeout)
     }
 }
@@ -112,7 +109,7 @@ fn escape(text: &str) -> String {
             '@' => escaped.push_str("@\u{200b}"),
             ']' => escaped.push_str("]\u{200b}"),
             '\n' | '\t' => escaped.push(c),
-            c if c.is_control() => escaped.extend(c.escape_default()),
+            c if acts(c) => escaped.push_str(&printable(c.encode_utf8(&mut [0; 4]))),
             c => escaped.push(c),
         }
     }
@@ -135,10 +132,7 @@ mod tests {
         );
         assert_eq!(payload["text"], "🔴 web:web_00 on db1 exited unexpectedly");
         let attachment = &payload["attachments"][0];
-        assert_eq!(
-            attachment["fields"][3],
-            json!({"title": "Pid", "value": "7", "short": true})
-        );
+        assert_eq!(attachment["fields"][3], json!({"title": "Pid", "value": "7", "short": true}));
         assert_eq!(attachment["fields"][4]["value"], "2026-01-05 08:00:00 UTC");
         assert_eq!(attachment.get("text"), None);
     }
@@ -151,7 +145,7 @@ mod tests {
         assert_eq!(payload["text"], "⚪ g:&lt;!here&gt; wrote to stdout");
         assert_eq!(
             payload["attachments"][0]["text"],
-            "```\n@\u{200b}all `\u{200b}`\u{200b}` &lt;http://x|y&gt; [a]\u{200b}(b) &amp;\\u{7}\n```"
+            "```\n@\u{200b}all `\u{200b}`\u{200b}` &lt;http://x|y&gt; [a]\u{200b}(b) &amp;\\u0007\n```"
         );
     }
 }

@@ -73,10 +73,7 @@ impl Webhook {
             ),
             None => args.template.clone(),
         };
-        Ok(Self {
-            endpoint,
-            template: source.map(Template::compile).transpose()?,
-        })
+        Ok(Self { endpoint, template: source.map(Template::compile).transpose()? })
     }
 }
 
@@ -87,18 +84,15 @@ impl Channel for Webhook {
 
     fn preview(&self, letter: &Letter) -> Result<String, Failure> {
         match &self.template {
-            Some(template) => template
-                .render(&letter.record)
-                .map_err(|error| Failure::permanent(format!("{error:#}"))),
+            Some(template) => {
+                template.render(&letter.record).map_err(|error| Failure::permanent(format!("{error:#}")))
+            }
             None => Ok(String::from_utf8_lossy(&letter.line).into_owned()),
         }
     }
 
     fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
-        let endpoint = self
-            .endpoint
-            .as_ref()
-            .ok_or_else(|| Failure::permanent("there is no URL"))?;
+        let endpoint = self.endpoint.as_ref().ok_or_else(|| Failure::permanent("there is no URL"))?;
         endpoint.post(self.preview(letter)?.as_bytes(), timeout)
     }
 }

@@ -1,9 +1,9 @@
 //! One JSON array, a record a line.
 
 use supd_core::Kind;
+use supd_core::reader::Item;
 
 use super::Format;
-use supd_core::reader::Item;
 
 #[derive(Default)]
 pub(crate) struct Json {

@@ -24,14 +24,7 @@ pub(crate) fn formatted(mut format: impl Format, lines: &[&str]) -> String {
     format.begin(&mut out);
     for line in lines {
         let record = supd_core::Record::from_line(line.as_bytes()).unwrap();
-        format.write(
-            &Item {
-                record,
-                line: Some(line.as_bytes()),
-                unit: None,
-            },
-            &mut out,
-        );
+        format.write(&Item { record, line: Some(line.as_bytes()), unit: None }, &mut out);
     }
     format.end(&mut out);
     String::from_utf8(out).unwrap()

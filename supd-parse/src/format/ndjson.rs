@@ -1,7 +1,8 @@
 //! One JSON object a line. A record that was not changed keeps its bytes, unknown keys, order and spacing included.
 
-use super::Format;
 use supd_core::reader::Item;
+
+use super::Format;
 
 pub(crate) struct Ndjson;
 

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use supd_core::describe::{self, Severity, printable};
+use supd_core::reader::Item;
 use supd_core::{Kind, Record};
 
 use super::Format;
-use supd_core::reader::Item;
 
 pub(crate) struct Text {
     colour: bool,
@@ -17,20 +17,14 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn new(colour: bool) -> Self {
-        Self {
-            colour,
-            zone: TimeZone::system(),
-        }
+        Self { colour, zone: TimeZone::system() }
     }
 
     /// Local time to the millisecond; text that is no time as it stands; blank where a capture has none.
     fn time(&self, record: &Record) -> Option<String> {
         let text = record.ts.as_deref()?;
-        let local = |ts: Timestamp| {
-            ts.to_zoned(self.zone.clone())
-                .strftime("%Y-%m-%d %H:%M:%S%.3f")
-                .to_string()
-        };
+        let local =
+            |ts: Timestamp| ts.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
         Some(text.parse().map_or_else(|_| printable(text).into_owned(), local))
     }
 }
@@ -41,17 +35,10 @@ impl Format for Text {
         if record.kind() == Kind::Mark {
             return;
         }
-        let place = [
-            self.time(record),
-            record.host.as_deref().map(|host| printable(host).into_owned()),
-        ];
+        let place = [self.time(record), record.host.as_deref().map(|host| printable(host).into_owned())];
         let mut line: String = place.into_iter().flatten().map(|part| part + "  ").collect();
         let subject = describe::subject(record);
-        let (on, off) = if self.colour {
-            colour(describe::severity(record))
-        } else {
-            ("", "")
-        };
+        let (on, off) = if self.colour { colour(describe::severity(record)) } else { ("", "") };
         line += &format!(
             "{on}{} {}{off}{}",
             printable(&subject),
@@ -87,10 +74,7 @@ mod tests {
     const CRASH: &str = r#"{"ts":"2026-01-05T08:00:00.250Z","host":"db1","eventname":"PROCESS_STATE_EXITED","processname":"web_00","groupname":"web","from_state":"RUNNING","expected":false,"pid":7}"#;
 
     fn utc(colour: bool) -> Text {
-        Text {
-            colour,
-            zone: TimeZone::UTC,
-        }
+        Text { colour, zone: TimeZone::UTC }
     }
 
     #[test]
@@ -107,15 +91,12 @@ mod tests {
         let log = r#"{"eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","pid":1,"channel":"stdout","data":"é\u001b]0;x\u0007\nmore\n"}"#;
         assert_eq!(
             formatted(utc(false), &[log]),
-            "a wrote to stdout (pid 1)\n    é\\u{1b}]0;x\\u{7}\n    more\n"
+            "a wrote to stdout (pid 1)\n    é\\u001b]0;x\\u0007\n    more\n"
         );
     }
 
     #[test]
     fn marks_are_not_for_people() {
-        assert_eq!(
-            formatted(utc(false), &[r#"{"seq":3,"eventname":"SUPD_MARK"}"#]),
-            ""
-        );
+        assert_eq!(formatted(utc(false), &[r#"{"seq":3,"eventname":"SUPD_MARK"}"#]), "");
     }
 }
