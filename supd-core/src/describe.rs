@@ -74,7 +74,7 @@ pub fn what(record: &Record) -> Cow<'static, str> {
             State::Starting => format!("is starting{}", again(",")).into(),
             State::Running if record.extra.contains_key("resolves") => "is running again".into(),
             State::Running => "is running".into(),
-            State::Backoff => format!("exited too quickly{}; supervisord tries again", again(" on")).into(),
+            State::Backoff => format!("exited too quickly{}", again(" on")).into(),
             State::Stopping => "is being stopped".into(),
             State::Stopped => "has been stopped".into(),
             State::Exited if payload.expected == Some(false) => "exited unexpectedly".into(),
