@@ -102,7 +102,7 @@ fn an_event_that_finds_the_pipeline_dead_is_not_answered() {
     listener.expect("READY\n");
     until("the pipeline runs", || sandbox.path("started").exists());
     // Stopped, so that the event and the death of the pipeline are both there when it looks again.
-    listener.running.signal(Signal::STOP);
+    listener.running.stop();
     std::fs::write(sandbox.path("gate"), "go\n").unwrap();
     until("the pipeline takes nothing more", || sandbox.path("closed").exists());
     listener.send(&tick(1));
@@ -133,7 +133,7 @@ fn an_event_on_its_way_when_sigterm_comes_is_accepted_without_asking_for_more() 
     let mut listener = Listener::start(&sandbox, &["supd-listen", "-o", "out.ndjson"]);
     listener.expect("READY\n");
     // Stopped, so that both are there when it looks again.
-    listener.running.signal(Signal::STOP);
+    listener.running.stop();
     listener.send(&tick(1));
     listener.running.signal(Signal::TERM);
     listener.running.signal(Signal::CONT);
@@ -174,7 +174,7 @@ fn a_stuck_pipeline_does_not_keep_it_from_ending() {
 fn sigterm_is_remembered_while_a_slow_pipeline_takes_its_time() {
     let sandbox = Sandbox::new();
     sandbox.sh("mkfifo gate").assert().success();
-    let words = ["supd-listen", "-c", "touch started; read -r go <gate; cat >out"];
+    let words = ["supd-listen", "-v", "-c", "touch started; read -r go <gate; cat >out"];
     let mut listener = Listener::start(&sandbox, &words);
     listener.expect("READY\n");
     until("the pipeline runs", || sandbox.path("started").exists());
@@ -183,6 +183,7 @@ fn sigterm_is_remembered_while_a_slow_pipeline_takes_its_time() {
     let header = "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:PROCESS_LOG_STDOUT len:";
     listener.send(format!("{header}{}\n{payload}", payload.len()).as_bytes());
     listener.running.signal(Signal::TERM);
+    until("it has heard SIGTERM", || sandbox.read("stderr").contains("SIGTERM"));
     std::fs::write(sandbox.path("gate"), "go\n").unwrap();
     // It accepts what it had, asks for nothing more, and ends.
     assert_eq!((listener.running.status(), listener.rest().as_str()), (0, "RESULT 2\nOK"));
@@ -196,10 +197,11 @@ fn an_event_that_is_half_here_when_sigterm_comes_is_still_taken() {
     listener.expect("READY\n");
     let event = tick(1);
     // Stopped, so that it sees the first half and SIGTERM together.
-    listener.running.signal(Signal::STOP);
+    listener.running.stop();
     listener.send(&event[..60]);
     listener.running.signal(Signal::TERM);
     listener.running.signal(Signal::CONT);
+    until("it has heard SIGTERM", || sandbox.read("stderr").contains("SIGTERM"));
     listener.send(&event[60..]);
     assert_eq!((listener.running.status(), listener.rest().as_str()), (0, "RESULT 2\nOK"));
     assert_eq!(sandbox.records("out").len(), 1);

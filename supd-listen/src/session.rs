@@ -278,6 +278,7 @@ impl Session {
         stdio::poll(&mut fds[..count], until).context("wait for an event")?;
         let [sigterm, sigchld, sink, input] = fds.map(|fd| fd.revents());
         if !sigterm.is_empty() && self.sigterm.take() {
+            log::debug!("SIGTERM: taking nothing new, draining for at most {:?}", self.drain_timeout);
             self.start_draining();
         }
         if !sigchld.is_empty() {

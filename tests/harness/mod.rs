@@ -123,6 +123,13 @@ impl Running {
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
 
+    /// Stops it, and waits until it stands still: what is sent to it now is all there when it goes on.
+    pub(crate) fn stop(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.0.id());
+        until("the process is stopped", || fs::read_to_string(&stat).unwrap().contains(") T "));
+    }
+
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
     }
