@@ -144,10 +144,11 @@ fn an_event_on_its_way_when_sigterm_comes_is_accepted_without_asking_for_more() 
 #[test]
 fn a_pipeline_that_does_not_end_is_told_to_and_then_killed() {
     let sandbox = Sandbox::new();
-    let stubborn = "trap '' TERM; sleep 1000 & while :; do wait; sleep 1000; done";
+    let stubborn = "trap '' TERM; touch up; sleep 1000 & while :; do wait; sleep 1000; done";
     let mut listener =
         Listener::start(&sandbox, &["supd-listen", "--drain-timeout", "100ms", "-c", stubborn]);
     listener.expect("READY\n");
+    until("the pipeline runs", || sandbox.path("up").exists());
     drop(listener.stdin.take());
     assert_eq!(listener.running.status(), 128 + 9);
     let said = sandbox.read("stderr");
@@ -217,6 +218,67 @@ fn records_that_a_dead_stage_left_unread_are_no_success() {
     listener.send(&tick(1));
     listener.expect(OK_READY);
     drop(listener.stdin.take());
+    assert_eq!(listener.running.status(), 1);
+}
+
+#[test]
+fn every_stop_signal_of_supervisord_drains_the_pipeline() {
+    let sandbox = Sandbox::new();
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::USR1, Signal::USR2] {
+        let mut listener = Listener::start(&sandbox, &["supd-listen", "-c", "touch up; cat; echo >drained"]);
+        listener.expect("READY\n");
+        until("the pipeline runs", || sandbox.path("up").exists());
+        listener.running.signal(signal);
+        assert_eq!(listener.running.status(), 0, "{signal:?}");
+        std::fs::remove_file(sandbox.path("drained")).unwrap();
+        std::fs::remove_file(sandbox.path("up")).unwrap();
+    }
+}
+
+#[test]
+fn the_end_of_supervisord_is_noticed_while_the_pipeline_is_stuck() {
+    let sandbox = Sandbox::new();
+    let words = ["supd-listen", "--drain-timeout", "200ms", "-c", "touch up; exec sleep 1000"];
+    let mut listener = Listener::start(&sandbox, &words);
+    listener.expect("READY\n");
+    until("the pipeline runs", || sandbox.path("up").exists());
+    let payload = format!("processname:a groupname:a pid:1 channel:stdout\n{}", "x".repeat(200_000));
+    let header = "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:PROCESS_LOG_STDOUT len:";
+    listener.send(format!("{header}{}\n{payload}", payload.len()).as_bytes());
+    drop(listener.stdin.take());
+    assert_eq!((listener.running.status(), listener.rest().as_str()), (128 + 15, ""));
+}
+
+#[test]
+fn orphans_of_the_pipeline_are_reaped_while_it_runs() {
+    let sandbox = Sandbox::new();
+    let exec = "exec supd-notify exec -- sh -c 'true & echo >>ran'";
+    let mut listener = Listener::start(&sandbox, &["supd-listen", "-c", exec]);
+    listener.expect("READY\n");
+    for serial in 0..5 {
+        listener.send(&tick(serial));
+        listener.expect(OK_READY);
+    }
+    until("all programs have run", || sandbox.read("ran").lines().count() == 5);
+    let pid = listener.running.0.id();
+    let zombies = || {
+        let children = supd_core::ancestry::children_of(pid).into_iter();
+        let stat = |child| std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        children.filter(|child| stat(*child).contains(") Z ")).count()
+    };
+    until("no zombie is left", || zombies() == 0);
+    drop(listener.stdin.take());
+    assert_eq!(listener.running.status(), 0);
+}
+
+#[test]
+fn a_fifo_whose_reader_leaves_ends_it() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("mkfifo out").assert().success();
+    let reader = std::fs::File::options().read(true).write(true).open(sandbox.path("out")).unwrap();
+    let mut listener = Listener::start(&sandbox, &["supd-listen", "-o", "out"]);
+    listener.expect("READY\n");
+    drop(reader);
     assert_eq!(listener.running.status(), 1);
 }
 

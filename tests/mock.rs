@@ -68,20 +68,20 @@ fn a_listener_that_breaks_the_protocol_is_told_on() {
         (listener("printf 'RESULT 4\\nFAILREADY\\n'"), "rejected event 30 10 times"),
         ("echo READY; exit 7".to_owned(), "ended with status 7 before all events were played"),
         ("exit 0".to_owned(), "ended with status 0 before all events were played"),
+        (listener("printf 'RESULT 2\\nOKREADY\\n'") + "; kill -SEGV $$", "was ended by signal 11"),
         ("sleep 1000".to_owned(), "did not write READY within 300ms"),
         (listener("printf 'RESULT 2\\nOKREADY\\n'") + "; exit 3", "ended with status 3"),
         (hang, "did not answer an event within 300ms"),
         (early, "did not answer an event within 300ms"),
     ] {
         sandbox.write("listener.sh", &script);
+        // A shell may take long to start on a busy machine; only where time is the point may it be short.
+        let timeout = if said.contains("300ms") { "300ms" } else { "20s" };
         let command = format!(
-            "supd-mock replay --timeout 300ms --stop-timeout 200ms --events {} -- sh listener.sh",
+            "supd-mock replay --timeout {timeout} --stop-timeout 200ms --events {} -- sh listener.sh",
             capture("svstate.raw").display()
         );
-        let assert = sandbox.sh(&command).assert().code(1);
-        assert.stderr(
-            predicate::str::contains(format!("the listener {said}")).or(predicate::str::contains(said)),
-        );
+        sandbox.sh(&command).assert().code(1).stderr(predicate::str::contains(said));
     }
 }
 
@@ -168,7 +168,7 @@ fn records_keep_their_spacing_and_speed_divides_it() {
         started.elapsed().as_secs_f64()
     };
     assert!(seconds("1") >= 0.9);
-    assert!(seconds("3") >= 0.3);
+    assert!(seconds("0.5") >= 1.8);
     sandbox.tool("supd-mock").args(["replay", "--speed", "0", "--", "true"]).assert().code(2);
 }
 

@@ -8,7 +8,7 @@
 //! readings agree, and for ASCII that is the end. Otherwise, in order: what the caller said or what was learned for
 //! this event's name; bytes that are not UTF-8 were counted as bytes; and then
 //! - live, where nothing comes after an event until it is answered: more bytes mean characters, and a second of
-//!   silence ([`Decoder::settle`]) means bytes;
+//!   silence ([`Decoder::silence_means_bytes`]) means bytes;
 //! - in a stored capture: the reading that ends at a header or at the end of the file.
 
 use std::collections::HashMap;
@@ -109,7 +109,7 @@ impl Decoder {
         self.ended = true;
     }
 
-    /// Whether a payload may be whole and only silence can tell: if nothing comes for a second, [`Self::settle`].
+    /// Whether a payload may be whole and only silence can tell: if nothing comes for a second, [`Self::silence_means_bytes`].
     pub fn is_undecided(&self) -> bool {
         let on_the_byte = |partial: &Partial| {
             partial.has_all_bytes() && !partial.is_beyond_bytes() && !partial.has_all_chars()
@@ -119,11 +119,13 @@ impl Decoder {
 
     /// Whether an event has begun and is not whole.
     pub fn is_mid_event(&self) -> bool {
-        self.partial.is_some() || !self.rest().is_empty()
+        let rest = self.rest();
+        // What is no beginning of a header is the end of an event before, which nobody waits for.
+        self.partial.is_some() || (!rest.is_empty() && b"ver:".starts_with(&rest[..rest.len().min(4)]))
     }
 
     /// A second of silence has passed: what was undecided was counted in bytes.
-    pub fn settle(&mut self) -> Option<Decoded> {
+    pub fn silence_means_bytes(&mut self) -> Option<Decoded> {
         if !self.is_undecided() {
             return None;
         }
@@ -252,9 +254,9 @@ impl Decoder {
             LenMode::Chars => Some(LenUnit::Chars),
             LenMode::Bytes => Some(LenUnit::Bytes),
             LenMode::Auto if partial.is_beyond_bytes() => Some(LenUnit::Chars),
-            LenMode::Auto if partial.is_whole() && !partial.is_text() => Some(LenUnit::Bytes),
+            LenMode::Auto if partial.is_kept_in_full() && !partial.is_text() => Some(LenUnit::Bytes),
             // What follows a payload that is thrown away is not kept to look at; nearly everyone runs Python 3.
-            LenMode::Auto if self.stored && !partial.is_whole() => Some(LenUnit::Chars),
+            LenMode::Auto if self.stored && !partial.is_kept_in_full() => Some(LenUnit::Chars),
             LenMode::Auto if self.stored => look_ahead(partial, rest, self.ended),
             LenMode::Auto => match self.learned.get(partial.eventname()) {
                 Some(unit) => Some(*unit),

@@ -74,11 +74,13 @@ impl Payload {
             return Self { body: Some(bytes.to_vec()), ..Self::default() };
         }
         // Only U+0020 separates tokens, and only the first colon a name from its value; names may hold tabs, NBSPs.
+        let mut seen = Vec::new();
         for token in line.split(' ').filter(|token| !token.is_empty()) {
-            let known = token.split_once(':').is_some_and(|(key, value)| payload.take(key, value));
-            if !known {
+            let known = token.split_once(':').filter(|(key, _)| !seen.contains(key));
+            if !known.is_some_and(|(key, value)| payload.take(key, value)) {
                 return Self { body: Some(bytes.to_vec()), ..Self::default() };
             }
+            seen.extend(known.map(|(key, _)| key));
         }
         payload
     }
@@ -118,40 +120,26 @@ impl Payload {
         self.body.is_some() && self.body.as_deref() != implied_body(eventname)
     }
 
-    /// Takes one token; false where the record could not give it back: its name is taken already, or the record uses
-    /// it for something else.
+    /// Takes one token; false where the record uses its name for something else, and could not give it back.
     fn take(&mut self, key: &str, value: &str) -> bool {
-        if self.other.iter().any(|(known, _)| known == key) {
-            return false;
-        }
         // A number that would be written in another way than it came stays the string that it is.
         let number = value.parse::<u64>().ok().filter(|number| number.to_string() == value);
-        let known = match key {
-            "processname" => replace(&mut self.processname, value.to_owned()),
-            "groupname" => replace(&mut self.groupname, value.to_owned()),
-            "from_state" => replace(&mut self.from_state, value.to_owned()),
-            "channel" => replace(&mut self.channel, value.to_owned()),
-            "type" => replace(&mut self.r#type, value.to_owned()),
-            _ => match (key, number) {
-                ("tries", Some(number)) => replace(&mut self.tries, number),
-                ("pid", Some(number)) => replace(&mut self.pid, number),
-                ("when", Some(number)) => replace(&mut self.when, number),
-                ("expected", Some(flag @ (0 | 1))) => replace(&mut self.expected, flag == 1),
-                ("tries" | "pid" | "when" | "expected", _) => None,
-                _ if KEYS.contains(&key) => return false,
-                _ => None,
-            },
-        };
-        if known.is_none() {
-            self.other.push((key.to_owned(), value.to_owned()));
+        match (key, number) {
+            ("processname", _) => self.processname = Some(value.to_owned()),
+            ("groupname", _) => self.groupname = Some(value.to_owned()),
+            ("from_state", _) => self.from_state = Some(value.to_owned()),
+            ("channel", _) => self.channel = Some(value.to_owned()),
+            ("type", _) => self.r#type = Some(value.to_owned()),
+            ("tries", Some(_)) => self.tries = number,
+            ("pid", Some(_)) => self.pid = number,
+            ("when", Some(_)) => self.when = number,
+            ("expected", Some(flag @ (0 | 1))) => self.expected = Some(flag == 1),
+            ("tries" | "pid" | "when" | "expected", _) => self.other.push((key.to_owned(), value.to_owned())),
+            _ if KEYS.contains(&key) => return false,
+            _ => self.other.push((key.to_owned(), value.to_owned())),
         }
-        known.unwrap_or(true)
+        true
     }
-}
-
-/// Fills a field; whether it was empty.
-fn replace<T>(field: &mut Option<T>, value: T) -> Option<bool> {
-    Some(field.replace(value).is_none())
 }
 
 fn implied_body(eventname: &str) -> Option<&'static [u8]> {

@@ -29,7 +29,7 @@ impl Watch {
     /// # Errors
     /// When the signal cannot be caught.
     pub fn with_sigterm(self, drain_timeout: Duration) -> io::Result<Self> {
-        Ok(Self { sigterm: Some((SignalPipe::watch(SIGTERM)?, drain_timeout)), ..self })
+        Ok(Self { sigterm: Some((SignalPipe::watch(&[SIGTERM])?, drain_timeout)), ..self })
     }
 
     /// Notices when the reader of our standard output leaves.
@@ -111,7 +111,7 @@ impl Source {
         stdio::poll(&mut fds, until).map_err(|error| self.error(error))?;
         let (input, others) = fds.split_first().expect("the input is always there");
         let ready = !input.revents().is_empty();
-        if watch.stdout && others.last().is_some_and(|stdout| stdout.revents().contains(PollFlags::ERR)) {
+        if watch.stdout && others.last().is_some_and(|stdout| stdout.revents().intersects(stdio::CLOSED)) {
             return Err(stdio::ClosedStdout.into());
         }
         if let Some((sigterm, drain_timeout)) = &watch.sigterm

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod decoder;
 pub mod describe;
 pub mod event;
+pub mod family;
 pub mod input;
 pub mod kind;
 pub mod listener;

@@ -71,14 +71,14 @@ impl Listener {
         self.decoder.is_mid_event()
     }
 
-    /// Whether only a second of silence can tell if an event is whole; then call [`Self::settle`].
+    /// Whether only a second of silence can tell if an event is whole; then call [`Self::silence_means_bytes`].
     pub fn is_undecided(&self) -> bool {
         self.decoder.is_undecided()
     }
 
     /// A second of silence has passed.
-    pub fn settle(&mut self) -> Option<Incoming> {
-        let decoded = self.decoder.settle()?;
+    pub fn silence_means_bytes(&mut self) -> Option<Incoming> {
+        let decoded = self.decoder.silence_means_bytes()?;
         Some(self.classify(decoded))
     }
 

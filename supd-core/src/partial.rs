@@ -71,7 +71,7 @@ impl Partial {
     }
 
     /// Whether nothing of it had to be thrown away.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub(crate) fn is_kept_in_full(&self) -> bool {
         self.kept.len() == self.bytes
     }
 
@@ -121,7 +121,7 @@ impl Partial {
     }
 
     pub(crate) fn into_event(mut self) -> Event {
-        let truncated = !self.is_whole();
+        let truncated = !self.is_kept_in_full();
         if truncated && let Some(end) = cut_text(&self.kept) {
             // Not in the middle of a character, or text would turn into bytes.
             self.kept.truncate(end);

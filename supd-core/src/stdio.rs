@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, Timespec};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FileType;
 
 use crate::ancestry;
@@ -67,6 +67,9 @@ pub fn point_stdout_at_stderr() -> io::Result<()> {
 pub fn is_fifo(fd: impl AsFd) -> bool {
     rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
+
+/// What poll(2) says of a descriptor to write to when its reader has left: a pipe is at fault, a socket hung up.
+pub const CLOSED: PollFlags = PollFlags::ERR.union(PollFlags::HUP);
 
 /// poll(2) until something happens or the time has come; a signal in between does not count.
 ///

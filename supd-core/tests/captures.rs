@@ -115,7 +115,7 @@ fn a_live_decoder_gives_each_event_when_it_is_whole_or_after_a_silence() {
                 decoder.feed(last);
                 let decoded = decoder.next().unwrap().or_else(|| {
                     silences += 1;
-                    decoder.settle()
+                    decoder.silence_means_bytes()
                 });
                 let Some(Decoded::Event(event, unit)) = decoded else { panic!("{name}: {decoded:?}") };
                 assert_eq!(event.encode(unit), &raw[range.clone()], "{name}");

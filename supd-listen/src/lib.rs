@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use supd_core::cli::{self, Usage};
-use supd_core::signals::{SIGCHLD, SIGTERM, SignalPipe};
+use supd_core::signals::{SIGCHLD, STOP_SIGNALS, SignalPipe};
 
 use crate::args::{Args, Output};
 use crate::pipeline::Pipeline;
@@ -48,8 +48,8 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
         _ => None,
     };
     let replies = replies::open(&output, args.protocol_fd)?;
-    let sigterm = SignalPipe::watch(SIGTERM).context("catch SIGTERM")?;
-    let sigchld = SignalPipe::watch(SIGCHLD).context("catch SIGCHLD")?;
+    let sigterm = SignalPipe::watch(&STOP_SIGNALS).context("catch SIGTERM")?;
+    let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
     let sink = if output == Output::Stdout { Some(Sink::stdout()?) } else { file };
     // supervisord sends nothing before this, so nothing slow may come before it.
     replies.ready()?;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::Signal;
+use supd_core::family::Family;
 use supd_core::signals::SignalPipe;
 use supd_core::stdio;
 
@@ -21,12 +21,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A running pipeline.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    /// The process that we started, and its process group: they have the same number.
-    pid: Pid,
+    family: Family,
     name: String,
-    status: Option<WaitStatus>,
-    /// Nothing of its group is left.
-    gone: bool,
 }
 
 impl Pipeline {
@@ -50,9 +46,7 @@ impl Pipeline {
             Output::Shell(script) => (*script).to_owned(),
             _ => command.get_program().to_string_lossy().into_owned(),
         };
-        // What is left of the pipeline when its shell dies becomes our child, so that we can wait for it.
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-            .context("become a subreaper")?;
+        Family::adopt_orphans().context("become a subreaper")?;
         let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicate standard error")?;
         let mut child = command
             .stdin(Stdio::piped())
@@ -62,63 +56,45 @@ impl Pipeline {
             .spawn()
             .with_context(|| format!("start '{name}'"))?;
         let stdin = child.stdin.take().expect("its standard input was asked to be a pipe");
-        let pid = Pid::from_child(&child);
-        Ok(Some((Self { pid, name, status: None, gone: false }, stdin)))
+        Ok(Some((Self { family: Family::of(&child), name }, stdin)))
     }
 
     /// Whether the process that we started has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.reap();
-        self.status.is_some()
+        self.family.has_ended()
     }
 
-    fn reap(&mut self) {
-        loop {
-            match rustix::process::waitpgid(self.pid, WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.pid => self.status = Some(status),
-                Ok(Some(_)) | Err(Errno::INTR) => {}
-                Ok(None) => return,
-                Err(_) => return self.gone = true,
-            }
-        }
-    }
-
-    /// Waits for the whole group, whose input has been closed: until the deadline, then with SIGTERM, then with SIGKILL.
-    /// Gives the exit status of the process that we started, 128 + n when signal n ended it.
+    /// Waits for the whole group, whose input has been closed: until the deadline, then with SIGTERM, then with
+    /// SIGKILL. Gives the exit status of the process that we started.
     pub(crate) fn drain(mut self, sigchld: &SignalPipe, deadline: Instant) -> anyhow::Result<u8> {
         for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
                 let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
                 log::warn!("drain '{}': still running; sending {name}", self.name);
-                // It may have ended just now.
-                let _ = rustix::process::kill_process_group(self.pid, signal);
+                self.family.signal_group(signal);
             }
             let until = if signal.is_none() { deadline } else { Instant::now() + GRACE };
             if self.wait(sigchld, until)? {
                 break;
             }
         }
-        let status = self.status.map_or(1, exit_status);
+        let status = self.family.exit_status().unwrap_or(1);
         if status != 0 {
-            log::error!("pipeline '{}' ended with status {status}", self.name);
+            log::error!("pipeline '{}' {}", self.name, self.family.end());
         }
         Ok(status)
     }
 
+    /// Whether the group has gone by this time.
     fn wait(&mut self, sigchld: &SignalPipe, until: Instant) -> anyhow::Result<bool> {
         loop {
             sigchld.take();
-            self.reap();
-            if self.gone || Instant::now() >= until {
-                return Ok(self.gone);
+            let gone = self.family.group_is_gone();
+            if gone || Instant::now() >= until {
+                return Ok(gone);
             }
             let mut fds = [PollFd::new(sigchld, PollFlags::IN)];
             stdio::poll(&mut fds, Some(until)).context("wait for the pipeline")?;
         }
     }
-}
-
-fn exit_status(status: WaitStatus) -> u8 {
-    let signalled = || status.terminating_signal().map(|signal| 128 + signal);
-    status.exit_status().or_else(signalled).and_then(|status| u8::try_from(status).ok()).unwrap_or(1)
 }

@@ -17,6 +17,10 @@ use crate::pipeline::Pipeline;
 use crate::replies::Replies;
 use crate::sink::Sink;
 
+/// How long the rest of an event may take after SIGTERM; its parts come within a tenth of that. The rest of the drain
+/// timeout is the pipeline's.
+const REST: Duration = Duration::from_secs(1);
+
 /// How long nothing must come before an event whose end is undecided is taken to be whole.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,7 @@ pub(crate) struct Session {
     drain_timeout: Duration,
     /// Set by SIGTERM, or the end of input: when everything must be through, the pipeline included.
     deadline: Option<Instant>,
+    sigterm_at: Option<Instant>,
     /// Whether a child has changed since the pipeline was last asked.
     child_changed: bool,
     /// When the event that is coming in, or came in last, began to.
@@ -68,6 +73,7 @@ impl Session {
             boot: ancestry::boot(),
             drain_timeout: args.drain_timeout,
             deadline: None,
+            sigterm_at: None,
             child_changed: false,
             received: Timestamp::now(),
             line: Vec::new(),
@@ -99,22 +105,19 @@ impl Session {
             if happened.input {
                 ended = !self.read(&mut buf)?;
             } else if silence.is_some_and(is_past) {
-                if let Some(incoming) = self.listener.settle()
-                    && let Some(end) = self.take(incoming, ended)?
+                if let Some(incoming) = self.listener.silence_means_bytes()
+                    && let Some(end) = self.handle(incoming, ended)?
                 {
                     return Ok(end);
                 }
             } else if patience.is_some_and(is_past) {
                 if self.listener.is_mid_event() {
-                    log::warn!(
-                        "read an event: it did not come whole within {:?} of SIGTERM",
-                        self.drain_timeout
-                    );
+                    log::warn!("read an event: it did not come whole within {REST:?} of SIGTERM");
                 }
                 return Ok(End::Sigterm);
             }
             while let Some(incoming) = self.next(ended)? {
-                if let Some(end) = self.take(incoming, ended)? {
+                if let Some(end) = self.handle(incoming, ended)? {
                     return Ok(end);
                 }
             }
@@ -127,8 +130,9 @@ impl Session {
     /// After SIGTERM, how long to wait for input: an event that is already on its way is still taken, because unread it
     /// would leak into other pools; a new one is not asked for.
     fn patience(&self) -> Option<Instant> {
-        let deadline = self.deadline?;
-        Some(if self.listener.is_mid_event() { deadline } else { Instant::now() })
+        let now = Instant::now();
+        let deadline = self.deadline?.min(self.sigterm_at? + REST);
+        Some(if self.listener.is_mid_event() { deadline } else { now })
     }
 
     fn has_ended(&mut self, pipeline: Option<&mut Pipeline>) -> bool {
@@ -166,7 +170,7 @@ impl Session {
     }
 
     /// Hands an event on and answers it; says so when the conversation ends early.
-    fn take(&mut self, incoming: Incoming, ended: bool) -> anyhow::Result<Option<End>> {
+    fn handle(&mut self, incoming: Incoming, ended: bool) -> anyhow::Result<Option<End>> {
         match incoming {
             Incoming::Event(event) => {
                 if !self.hand_on(event)? {
@@ -183,7 +187,8 @@ impl Session {
                 return Ok(None);
             }
         }
-        let last = ended || self.deadline.is_some();
+        // SIGTERM may have come after poll(2) looked; an event asked for now would leak into other pools.
+        let last = ended || self.sigterm.has_come();
         let reply = if last { self.listener.accept_last() } else { self.listener.accept() };
         if self.replies.send(reply)? {
             return Ok(None);
@@ -271,21 +276,27 @@ impl Session {
             PollFd::new(&self.sigterm, PollFlags::IN),
             PollFd::new(&self.sigchld, PollFlags::IN),
             PollFd::new(&sink, room),
-            PollFd::new(&stdin, PollFlags::IN),
+            PollFd::new(&stdin, if wanted == Wanted::Event { PollFlags::IN } else { PollFlags::empty() }),
         ];
-        // Only what is asked for may wake us: the end of input does not help who waits for room.
-        let count = if wanted == Wanted::Event { fds.len() } else { fds.len() - 1 };
+        // Who waits for room must learn that supervisord has gone, but only once; standard input stands last, so that it
+        // can be left out.
+        let watches_input = wanted == Wanted::Event || self.deadline.is_none();
+        let count = if watches_input { fds.len() } else { fds.len() - 1 };
         stdio::poll(&mut fds[..count], until).context("wait for an event")?;
         let [sigterm, sigchld, sink, input] = fds.map(|fd| fd.revents());
         if !sigterm.is_empty() && self.sigterm.take() {
             log::debug!("SIGTERM: taking nothing new, draining for at most {:?}", self.drain_timeout);
+            self.sigterm_at.get_or_insert_with(Instant::now);
+            self.start_draining();
+        }
+        if input.contains(PollFlags::HUP) && wanted == Wanted::Room {
             self.start_draining();
         }
         if !sigchld.is_empty() {
             self.child_changed |= self.sigchld.take();
         }
         Ok(Happened {
-            sink_closed: self.sink.is_pipe() && sink.contains(PollFlags::ERR),
+            sink_closed: self.sink.is_closed(sink),
             room: sink.contains(PollFlags::OUT),
             input: !input.is_empty(),
         })

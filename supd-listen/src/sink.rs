@@ -1,4 +1,4 @@
-//! Where records go, one line in one write.
+//! Where records go. A file takes a line in one write; a full pipe takes part of one, and the session waits for room.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::ChildStdin;
 
 use anyhow::{Context as _, bail};
-use rustix::fs::OFlags;
+use rustix::event::PollFlags;
+use rustix::fs::{FileType, OFlags, Stat};
 use supd_core::cli::Usage;
 use supd_core::{ancestry, stdio};
 
@@ -16,7 +17,8 @@ use supd_core::{ancestry, stdio};
 pub(crate) struct Sink {
     file: File,
     name: String,
-    is_pipe: bool,
+    /// Whether somebody reads it as it is written, and can leave: a pipe or a socket, not a file.
+    has_reader: bool,
 }
 
 impl Sink {
@@ -35,25 +37,27 @@ impl Sink {
             log::warn!("append to {name}: its last line is not whole; beginning a new one");
             file.write_all(b"\n").with_context(|| format!("write to {name}"))?;
         }
-        Ok(Self { file, name, is_pipe: false })
+        let has_reader = has_reader(&file);
+        let sink = Self { file, name, has_reader };
+        if has_reader { sink.non_blocking() } else { Ok(sink) }
     }
 
     /// Our own standard output.
     pub(crate) fn stdout() -> anyhow::Result<Self> {
         let name = "standard output".to_owned();
-        let is_pipe = stdio::is_fifo(io::stdout());
+        let has_reader = has_reader(io::stdout());
         // A description that is not shared with the shell, so that non-blocking is ours alone.
-        if is_pipe && let Ok(file) = File::options().write(true).open("/dev/stdout") {
-            return Self { file, name, is_pipe }.non_blocking();
+        if has_reader && let Ok(file) = File::options().write(true).open("/dev/stdout") {
+            return Self { file, name, has_reader }.non_blocking();
         }
         let file = io::stdout().as_fd().try_clone_to_owned().context("duplicate standard output")?.into();
-        Ok(Self { file, name, is_pipe })
+        Ok(Self { file, name, has_reader })
     }
 
     /// The pipeline that we run.
     pub(crate) fn pipe(stdin: ChildStdin) -> anyhow::Result<Self> {
         let file = OwnedFd::from(stdin).into();
-        Self { file, name: "the pipeline".into(), is_pipe: true }.non_blocking()
+        Self { file, name: "the pipeline".into(), has_reader: true }.non_blocking()
     }
 
     /// A pipeline that is stuck must not keep us from hearing SIGTERM.
@@ -76,7 +80,7 @@ impl Sink {
 
     /// Takes the last bytes out of a file again: the beginning of a record for which the disk had no room.
     pub(crate) fn take_back(&self, bytes: usize) {
-        if self.is_pipe || bytes == 0 {
+        if self.has_reader || bytes == 0 {
             return;
         }
         let shorter = self.file.metadata().map(|file| file.len().saturating_sub(bytes as u64));
@@ -88,16 +92,16 @@ impl Sink {
 
     /// Whether the pipe holds something that its reader has not taken.
     pub(crate) fn holds_unread(&self) -> bool {
-        self.is_pipe && rustix::io::ioctl_fionread(&self.file).is_ok_and(|bytes| bytes > 0)
+        self.has_reader && rustix::io::ioctl_fionread(&self.file).is_ok_and(|bytes| bytes > 0)
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// A pipe's reader can leave; a file has none.
-    pub(crate) fn is_pipe(&self) -> bool {
-        self.is_pipe
+    /// Whether these events of poll(2) mean that nobody reads any more.
+    pub(crate) fn is_closed(&self, happened: PollFlags) -> bool {
+        self.has_reader && happened.intersects(stdio::CLOSED)
     }
 }
 
@@ -105,6 +109,11 @@ impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+fn has_reader(fd: impl AsFd) -> bool {
+    let kind = |stat: Stat| FileType::from_raw_mode(stat.st_mode);
+    rustix::fs::fstat(fd).is_ok_and(|stat| matches!(kind(stat), FileType::Fifo | FileType::Socket))
 }
 
 /// Only a regular file has lines to look at; one that cannot be read is taken to be well.

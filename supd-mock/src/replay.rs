@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     if events.peek()?.is_none() {
         return Err(events::nothing_to_play(args.events.as_deref()));
     }
-    let sigchld = SignalPipe::watch(SIGCHLD).context("catch SIGCHLD")?;
+    let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
     let process = Process::start(&args.listener, &args.name)?;
     let mut player = Player {
         args,
@@ -90,9 +90,11 @@ impl Player<'_> {
     fn play(&mut self, events: &mut Events) -> anyhow::Result<()> {
         let mut again: Option<InHand> = None;
         loop {
-            let next = if again.is_some() { None } else { events.peek()?.map(|event| self.due(event)) };
+            // Not while an answer is outstanding: reading the next event may take as long as its writer likes.
+            let busy = again.is_some() || self.in_hand.is_some();
+            let next = if busy { None } else { events.peek()?.map(|event| self.due(event)) };
             let state = self.dispatcher.state();
-            let done = again.is_none() && self.in_hand.is_none() && next.is_none();
+            let done = !busy && next.is_none();
             if done && state != ListenerState::Unknown {
                 return Ok(());
             }
@@ -269,10 +271,10 @@ impl Player<'_> {
     fn has_left(&mut self) -> bool {
         // What it wrote last may still be in the pipe.
         let silent = self.process.stdout.is_none() || self.dispatcher.state() == ListenerState::Ready;
-        if !silent || !self.process.has_ended() {
+        if !silent || !self.process.family.has_ended() {
             return false;
         }
-        self.fault(format!("{} before all events were played", self.process.end()));
+        self.fault(format!("{} before all events were played", self.process.family.end()));
         true
     }
 
@@ -295,11 +297,11 @@ impl Player<'_> {
             if let Some(signal) = signal {
                 let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
                 log::warn!("the listener did not end within {:?}; sending {name}", self.args.stop_timeout);
-                self.process.signal(signal);
+                self.process.family.signal_all(signal);
             }
             let until = Instant::now() + self.args.stop_timeout;
             while Instant::now() < until {
-                let gone = self.process.is_gone();
+                let gone = self.process.family.is_gone();
                 if gone && self.process.stdout.is_none() && self.process.stderr.is_none() {
                     return Ok(());
                 }
@@ -322,10 +324,10 @@ impl Player<'_> {
             "{accepted} events accepted, {rejected} rejections, {lost} events lost; {ready}; latency mean {:.1?}, \
              max {max_latency:.1?}; the listener {}",
             latency / answers,
-            self.process.end()
+            self.process.family.end()
         );
         log::info!("{summary}");
-        let well = lost == 0 && malformed == 0 && self.faults.is_empty() && !self.process.has_failed();
+        let well = lost == 0 && malformed == 0 && self.faults.is_empty() && !self.process.family.has_failed();
         Ok(if well { cli::DONE } else { cli::FAILED })
     }
 }

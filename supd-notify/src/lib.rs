@@ -41,14 +41,14 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
     }
     let channel = args.channel.build(args.dry_run)?;
     let dead_letter = args.dead_letter.as_deref().map(DeadLetter::open).transpose()?;
-    let sigterm = SignalPipe::watch(SIGTERM).context("catch SIGTERM")?;
+    let sigterm = SignalPipe::watch(&[SIGTERM]).context("catch SIGTERM")?;
     let queue = Arc::new(Queue::new(args.drain_timeout));
-    // It ends with the program.
+    // Both threads end with the program.
     thread::spawn({
         let queue = Arc::clone(&queue);
         move || queue::stop_at(&sigterm, &queue)
     });
-    let reader = thread::spawn({
+    thread::spawn({
         let queue = Arc::clone(&queue);
         move || queue::fill(&queue)
     });
@@ -58,8 +58,6 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
         let courier = Courier::new(channel, dead_letter, args.timeout, args.retry_for);
         courier.deliver_all(&queue)
     };
-    // After SIGTERM it may still wait for input that nobody wants any more.
-    let malformed =
-        if reader.is_finished() { reader.join().expect("the reading thread does not panic")? } else { 0 };
+    let malformed = queue.outcome()?.unwrap_or(0);
     Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
 }

@@ -39,6 +39,8 @@ struct State {
     bytes: usize,
     /// When the input ended.
     ended: Option<Instant>,
+    /// How it ended, and how many lines of it were malformed.
+    outcome: Option<anyhow::Result<u64>>,
     /// Set by SIGTERM: when to stop.
     stop: Option<Instant>,
     /// Whether the input has nothing to read at the moment.
@@ -59,10 +61,11 @@ impl Queue {
                 self.changed.notify_all();
                 return Some(letter);
             }
+            // After the deadline, what stands in the pipe is still read, so that it can be buried; only then is it over.
             if state.ended.is_some() || (state.silent && state.stop.is_some_and(is_past)) {
                 return None;
             }
-            state = self.wait(state, state_stop);
+            state = self.wait(state, stop_ahead);
         }
     }
 
@@ -103,9 +106,19 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn end(&self) {
-        self.lock().ended = Some(Instant::now());
+    fn end(&self, outcome: anyhow::Result<u64>) {
+        let mut state = self.lock();
+        state.ended = Some(Instant::now());
+        state.outcome = Some(outcome);
         self.changed.notify_all();
+    }
+
+    /// How many lines of the input were malformed; `None` while it goes on, after SIGTERM.
+    ///
+    /// # Errors
+    /// What ended the reading.
+    pub(crate) fn outcome(&self) -> anyhow::Result<Option<u64>> {
+        self.lock().outcome.take().transpose()
     }
 
     /// SIGTERM has come.
@@ -144,7 +157,7 @@ impl State {
 }
 
 /// When the wait for a letter ends without one; after that, only the input's silence ends it.
-fn state_stop(state: &State) -> Option<Instant> {
+fn stop_ahead(state: &State) -> Option<Instant> {
     state.stop.filter(|stop| !is_past(*stop))
 }
 
@@ -165,11 +178,10 @@ pub(crate) fn stop_at(sigterm: &SignalPipe, queue: &Queue) {
     }
 }
 
-/// Reads standard input to its end and queues what is to be delivered; how many lines were malformed.
-pub(crate) fn fill(queue: &Queue) -> anyhow::Result<u64> {
-    let result = read_all(queue);
-    queue.end();
-    result
+/// Reads standard input to its end and queues what is to be delivered; a thread's work.
+pub(crate) fn fill(queue: &Queue) {
+    let outcome = read_all(queue);
+    queue.end(outcome);
 }
 
 fn read_all(queue: &Queue) -> anyhow::Result<u64> {
@@ -215,7 +227,7 @@ mod tests {
     fn the_end_of_input_hurries_only_a_channel_that_fails() {
         let queue = Queue::new(Duration::ZERO);
         assert!(queue.pause(Duration::ZERO));
-        queue.end();
+        queue.end(Ok(0));
         assert_eq!(queue.deadline(false), None);
         assert!(queue.deadline(true).is_some());
         assert!(!queue.pause(LONG));
@@ -228,7 +240,7 @@ mod tests {
         queue.stop();
         assert!(queue.deadline(false).is_some_and(|deadline| deadline > Instant::now() + LONG / 2));
         let queue = Queue::new(LONG);
-        queue.end();
+        queue.end(Ok(0));
         queue.stop();
         assert!(queue.deadline(false).is_some_and(is_past));
     }
