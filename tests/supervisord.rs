@@ -96,11 +96,12 @@ fn every_way_of_chaining_delivers_and_drains_and_leaves_nothing_behind() {
     for_each_version(|version| {
         let sandbox = Sandbox::for_everyone();
         let mut sections = "[program:fragile]\ncommand=sleep 1000\n".to_owned();
-        for (name, command, more) in ways {
+        // With priorities of their own, since an event that one has not answered would go to all that share its own.
+        for (number, (name, command, more)) in ways.into_iter().enumerate() {
             let escaped = command.replace('%', "%%");
             sections += &format!(
                 "[eventlistener:{name}]\ncommand={escaped}\ndirectory=%(here)s\nevents=PROCESS_STATE,REMOTE_COMMUNICATION\n\
-                 buffer_size=1024\nautorestart=true\nstderr_logfile=%(here)s/{name}.err\n{more}\n"
+                 buffer_size=1024\nautorestart=true\npriority={number}\nstderr_logfile=%(here)s/{name}.err\n{more}\n"
             );
         }
         let supervisord = Supervisord::start(&sandbox, version, &sections, &[]);
