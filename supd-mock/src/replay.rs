@@ -319,7 +319,7 @@ impl Player<'_> {
     fn summarise(&mut self, malformed: u64) -> anyhow::Result<u8> {
         let Tally { accepted, rejected, lost, latency, max_latency } = self.tally;
         let answers = u32::try_from(accepted + rejected).unwrap_or(u32::MAX).max(1);
-        let ready = self.ready_after.map_or("never ready".into(), |after| format!("ready after {after:.1?}"));
+        let ready = self.ready_after.map_or("never ready".into(), |after| format!("ready after {after:.2?}"));
         let summary = format!(
             "{accepted} events accepted, {rejected} rejections, {lost} events lost; {ready}; latency mean {:.1?}, \
              max {max_latency:.1?}; the listener {}",
