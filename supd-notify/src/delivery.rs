@@ -69,7 +69,10 @@ impl Courier {
                     return Ok(());
                 }
                 // The channel works: it said no.
-                Err(Failure::Permanent { reason }) => return Err(reason),
+                Err(Failure::Permanent { reason }) => {
+                    self.failing = None;
+                    return Err(reason);
+                }
                 Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
             };
             self.failing = Some(reason.clone());

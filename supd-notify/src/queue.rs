@@ -65,6 +65,7 @@ impl Queue {
             if state.ended.is_some() || (state.silent && state.stop.is_some_and(is_past)) {
                 return None;
             }
+            let stop_ahead = state.stop.filter(|stop| !is_past(*stop));
             state = self.wait(state, stop_ahead);
         }
     }
@@ -87,14 +88,14 @@ impl Queue {
             if is_past(until) {
                 return true;
             }
-            state = self.wait(state, |_| Some(deadline.map_or(until, |deadline| deadline.min(until))));
+            state = self.wait(state, deadline.into_iter().chain([until]).min());
         }
     }
 
     fn push(&self, letter: Letter) {
         let mut state = self.lock();
         while state.letters.len() >= MAX_RECORDS || state.bytes >= MAX_BYTES {
-            state = self.wait(state, |_| None);
+            state = self.wait(state, None);
         }
         state.bytes += letter.line.len();
         state.letters.push_back(letter);
@@ -125,23 +126,18 @@ impl Queue {
     pub(crate) fn stop(&self) {
         let mut state = self.lock();
         let patience = if state.ended.is_some() { Duration::ZERO } else { self.drain_timeout };
-        state.stop.get_or_insert(Instant::now() + patience);
+        let stop = Instant::now() + patience;
+        state.stop = Some(state.stop.map_or(stop, |earlier| earlier.min(stop)));
         self.changed.notify_all();
     }
 
-    /// Waits for a change, or for the time that is given.
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        until: impl Fn(&State) -> Option<Instant>,
-    ) -> MutexGuard<'a, State> {
-        match until(&state) {
-            None => self.changed.wait(state).expect(UNPOISONED),
-            Some(until) => {
-                let time = until.saturating_duration_since(Instant::now());
-                self.changed.wait_timeout(state, time).expect(UNPOISONED).0
-            }
-        }
+    /// Waits for a change, or until this time.
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, until: Option<Instant>) -> MutexGuard<'a, State> {
+        let Some(until) = until else {
+            return self.changed.wait(state).expect(UNPOISONED);
+        };
+        let time = until.saturating_duration_since(Instant::now());
+        self.changed.wait_timeout(state, time).expect(UNPOISONED).0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -154,11 +150,6 @@ impl State {
         let by_end = self.ended.filter(|_| failing).map(|ended| ended + drain_timeout);
         self.stop.into_iter().chain(by_end).min()
     }
-}
-
-/// When the wait for a letter ends without one; after that, only the input's silence ends it.
-fn stop_ahead(state: &State) -> Option<Instant> {
-    state.stop.filter(|stop| !is_past(*stop))
 }
 
 fn is_past(time: Instant) -> bool {
