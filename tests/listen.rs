@@ -82,6 +82,9 @@ fn a_dead_pipeline_ends_it_without_an_event_and_without_a_result() {
         (&["supd-listen", "-c", "kill -9 $$"], 128 + 9),
         (&["supd-listen", "--", "/nonexistent/program"], 1),
         (&["bash", "-o", "pipefail", "-c", "supd-listen | true; exit $?"], 1),
+        // The death of the last of three runs up the chain.
+        (&["supd-listen", "-c", "supd-parse | exit 4"], 4),
+        (&["bash", "-o", "pipefail", "-c", "supd-listen | supd-parse | true; exit $?"], 1),
     ] {
         let mut listener = Listener::start(&sandbox, words);
         listener.expect("READY\n");

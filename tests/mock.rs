@@ -1,9 +1,12 @@
 //! supd-mock in a shell: what it makes of listeners, good and bad, and what it writes.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
 use predicates::prelude::*;
 use serde_json::Value;
 
-use crate::harness::{Sandbox, capture, processes_with};
+use crate::harness::{Running, Sandbox, capture, processes_with};
 
 fn results(output: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(output);
@@ -170,6 +173,32 @@ fn records_keep_their_spacing_and_speed_divides_it() {
     assert!(seconds("1") >= 0.9);
     assert!(seconds("0.5") >= 1.8);
     sandbox.tool("supd-mock").args(["replay", "--speed", "0", "--", "true"]).assert().code(2);
+}
+
+#[test]
+fn events_may_come_one_by_one_while_the_listener_is_watched() {
+    let sandbox = Sandbox::new();
+    sandbox.write("listener.sh", "echo READY; IFS= read -r header; head -c 6 >/dev/null; printf 'RESULT 2\\nOKREADY\\n'; read -r go <gate; exit 5");
+    sandbox.sh("mkfifo gate").assert().success();
+    let mut command = sandbox.spawnable("supd-mock");
+    command
+        .args(["replay", "-e", "-", "--", "sh", "listener.sh"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    command.stderr(std::fs::File::create(sandbox.path("err")).unwrap());
+    let mut child = command.spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut running = Running(child);
+    let tick =
+        r#"{"ver":"3.0","server":"s","serial":1,"pool":"p","poolserial":0,"eventname":"TICK_5","when":5}"#;
+    writeln!(stdin, "{tick}").unwrap();
+    let result = BufReader::new(stdout).lines().next().unwrap().unwrap();
+    assert!(result.contains("\"OK\""), "{result}");
+    // No more events for now, and the listener ends: that is seen with the input still open.
+    std::fs::write(sandbox.path("gate"), "go\n").unwrap();
+    assert_eq!(running.status(), 1);
+    assert!(sandbox.read("err").contains("ended with status 5 before all events were played"));
+    drop(stdin);
 }
 
 #[test]

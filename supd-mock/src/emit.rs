@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Emit) -> anyhow::Result<u8> {
 fn emit(path: &Path, args: &Emit) -> anyhow::Result<u64> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let mut events = Events::open(Some(path), Form::Auto, Some(args.len))?;
-    while events.peek()?.is_some() {
+    while events.wait()? {
         while let Some(event) = events.take() {
             stdout.write_all(&event.wire).map_err(stdio::stdout_error)?;
         }

@@ -1,14 +1,17 @@
 //! The events to play: read from a file bit by bit, or the built-in bad day.
 
 use std::collections::VecDeque;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags};
 use supd_core::reader::{Form, Item, Reader};
-use supd_core::{Kind, LenUnit, Record};
+use supd_core::{Kind, LenUnit, Record, stdio};
 
 use crate::generate;
 
@@ -22,10 +25,20 @@ pub(crate) struct Planned {
     pub(crate) at: Option<Duration>,
 }
 
+/// What comes next.
+pub(crate) enum Next<'a> {
+    /// This event.
+    Event(&'a Planned),
+    /// Another one, when it has been written.
+    NotYet,
+    /// No more.
+    End,
+}
+
 /// Events in the order in which they are sent.
 pub(crate) struct Events {
     /// What is still to be read; `None` when all has been.
-    file: Option<(Box<dyn std::io::Read>, Reader)>,
+    file: Option<(File, Reader)>,
     queue: VecDeque<Planned>,
     first: Option<Timestamp>,
     unit: Option<LenUnit>,
@@ -42,22 +55,44 @@ impl Events {
             }
             return Ok(events);
         };
-        let (file, name): (Box<dyn std::io::Read>, _) = if path.as_os_str() == "-" {
-            (Box::new(std::io::stdin()), "stdin".to_owned())
+        let (file, name) = if path.as_os_str() == "-" {
+            let stdin = io::stdin().as_fd().try_clone_to_owned().context("duplicate standard input")?;
+            (stdin.into(), "stdin".to_owned())
         } else {
             let name = path.display().to_string();
-            (Box::new(std::fs::File::open(path).with_context(|| format!("open '{name}'"))?), name)
+            (File::open(path).with_context(|| format!("open '{name}'"))?, name)
         };
         events.file = Some((file, Reader::new(form, &name)));
         Ok(events)
     }
 
-    /// The next event, without taking it; `None` when there is none left.
-    pub(crate) fn peek(&mut self) -> anyhow::Result<Option<&Planned>> {
+    /// The next event, without taking it; does not wait for whoever writes them.
+    pub(crate) fn peek(&mut self) -> anyhow::Result<Next<'_>> {
+        while self.queue.is_empty() {
+            let Some((file, _)) = &self.file else {
+                return Ok(Next::End);
+            };
+            let mut fds = [PollFd::new(file, PollFlags::IN)];
+            stdio::poll(&mut fds, Some(Instant::now())).context("wait for events to play")?;
+            if fds[0].revents().is_empty() {
+                return Ok(Next::NotYet);
+            }
+            self.read()?;
+        }
+        Ok(self.queue.front().map_or(Next::End, Next::Event))
+    }
+
+    /// Waits until there is an event, or none will come; whether there is one.
+    pub(crate) fn wait(&mut self) -> anyhow::Result<bool> {
         while self.queue.is_empty() && self.file.is_some() {
             self.read()?;
         }
-        Ok(self.queue.front())
+        Ok(!self.queue.is_empty())
+    }
+
+    /// What to poll while the next event is not there yet.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(|(file, _)| file.as_fd())
     }
 
     /// Takes the event that [`Self::peek`] showed.

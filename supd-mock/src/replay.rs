@@ -1,7 +1,7 @@
 //! `supd-mock replay`: one listener, one event after another, and what it makes of each.
 
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -15,7 +15,7 @@ use supd_core::supervisor::{Dispatcher, ListenerState, Reaction};
 use supd_core::{cli, stdio};
 
 use crate::args::{Replay, Speed};
-use crate::events::{self, Events, Planned};
+use crate::events::{self, Events, Next, Planned};
 use crate::process::Process;
 
 /// supervisord would go on for ever.
@@ -23,7 +23,7 @@ const MAX_DELIVERIES: u32 = 10;
 
 pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     let mut events = Events::open(args.events.as_deref(), args.from, args.len)?;
-    if events.peek()?.is_none() {
+    if !events.wait()? {
         return Err(events::nothing_to_play(args.events.as_deref()));
     }
     let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
@@ -90,12 +90,15 @@ impl Player<'_> {
     fn play(&mut self, events: &mut Events) -> anyhow::Result<()> {
         let mut again: Option<InHand> = None;
         loop {
-            // Not while an answer is outstanding: reading the next event may take as long as its writer likes.
             let busy = again.is_some() || self.in_hand.is_some();
-            let next = if busy { None } else { events.peek()?.map(|event| self.due(event)) };
+            let (next, at_end) = match events.peek()? {
+                _ if busy => (None, false),
+                Next::Event(event) => (Some(self.due(event)), false),
+                Next::NotYet => (None, false),
+                Next::End => (None, true),
+            };
             let state = self.dispatcher.state();
-            let done = !busy && next.is_none();
-            if done && state != ListenerState::Unknown {
+            if at_end && state != ListenerState::Unknown {
                 return Ok(());
             }
             if state == ListenerState::Unknown || self.crashed || !self.is_in_time() || self.has_left() {
@@ -112,7 +115,8 @@ impl Player<'_> {
             // A listener that is READY may wait as long as the next event does.
             let ready = self.dispatcher.state() == ListenerState::Ready;
             let until = if ready { next } else { Some(self.since + self.args.timeout) };
-            again = self.turn(until)?.or(again);
+            let awaited = events.fd().filter(|_| ready && next.is_none());
+            again = self.turn(until, awaited)?.or(again);
         }
     }
 
@@ -150,7 +154,12 @@ impl Player<'_> {
     }
 
     /// Waits until something happens, and takes it in; an event that was rejected comes back.
-    fn turn(&mut self, until: Option<Instant>) -> anyhow::Result<Option<InHand>> {
+    /// It also ends when there is something to read from `awaited`.
+    fn turn(
+        &mut self,
+        until: Option<Instant>,
+        awaited: Option<BorrowedFd<'_>>,
+    ) -> anyhow::Result<Option<InHand>> {
         let Process { stdin, stdout, stderr, .. } = &self.process;
         let waiting = stdin.as_ref().filter(|_| !self.outgoing.is_empty());
         // In the place of a descriptor that is closed or not wanted stands one that is watched anyway.
@@ -160,11 +169,12 @@ impl Player<'_> {
             (stdout.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
             (stderr.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
             (waiting.map(OwnedFd::as_fd), PollFlags::OUT),
+            (awaited, PollFlags::IN),
         ]
         .map(|(fd, flags)| fd.map_or((spare, PollFlags::empty()), |fd| (fd, flags)))
         .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
         stdio::poll(&mut fds, until).context("wait for the listener")?;
-        let [_, out, err, input] = fds.map(|fd| !fd.revents().is_empty());
+        let [_, out, err, input, _] = fds.map(|fd| !fd.revents().is_empty());
         self.sigchld.take();
         if input {
             self.write()?;
@@ -283,7 +293,7 @@ impl Player<'_> {
             self.tally.lost += 1;
             self.report(&in_hand, "none")?;
         }
-        while events.peek()?.is_some() {
+        while let Next::Event(_) = events.peek()? {
             events.take();
             self.tally.lost += 1;
         }
@@ -305,7 +315,7 @@ impl Player<'_> {
                 if gone && self.process.stdout.is_none() && self.process.stderr.is_none() {
                     return Ok(());
                 }
-                self.turn(Some(until))?;
+                self.turn(Some(until), None)?;
             }
         }
         Ok(())
