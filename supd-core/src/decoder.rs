@@ -5,10 +5,10 @@
 //! ```
 //!
 //! The difficulty is `len`, which counts characters or bytes depending on who sends. Up to the `len`th byte both
-//! readings agree, and for ASCII that is the end. Otherwise, in order: what the caller said or what was learned for
-//! this event's name; bytes that are not UTF-8 were counted as bytes; and then
-//! - live, where nothing comes after an event until it is answered: more bytes mean characters, and a second of
-//!   silence ([`Decoder::silence_means_bytes`]) means bytes;
+//! readings agree, and for ASCII that is the end. Otherwise the caller may have said what is meant; bytes that are not
+//! UTF-8 were counted as bytes; and then
+//! - live, where nothing comes after an event until it is answered: what was learned for this event's name, or else
+//!   more bytes mean characters, and a second of silence ([`Decoder::silence_means_bytes`]) means bytes;
 //! - in a stored capture: the reading that ends at a header or at the end of the file.
 
 use std::collections::HashMap;
@@ -109,7 +109,8 @@ impl Decoder {
         self.ended = true;
     }
 
-    /// Whether a payload may be whole and only silence can tell: if nothing comes for a second, [`Self::silence_means_bytes`].
+    /// Whether a payload may be whole and only silence can tell: if nothing comes for a second, it is time for
+    /// [`Self::silence_means_bytes`].
     pub fn is_undecided(&self) -> bool {
         let on_the_byte = |partial: &Partial| {
             partial.has_all_bytes() && !partial.is_beyond_bytes() && !partial.has_all_chars()
