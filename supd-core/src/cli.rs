@@ -40,6 +40,27 @@ pub fn run(name: &'static str, body: impl FnOnce() -> anyhow::Result<u8>) -> Exi
     }
 }
 
+/// The status of a program that reads one file after another: what fails is said, and the next file may well be
+/// readable. Each file's outcome is how many lines of it were not.
+///
+/// # Errors
+/// [`ClosedStdout`]: without a reader there is nothing left to do.
+pub fn each_file(outcomes: impl Iterator<Item = anyhow::Result<u64>>) -> anyhow::Result<u8> {
+    let mut status = DONE;
+    for outcome in outcomes {
+        match outcome {
+            Ok(0) => {}
+            Ok(_) => status = FAILED,
+            Err(error) if error.is::<ClosedStdout>() => return Err(error),
+            Err(error) => {
+                log::error!("{error:#}");
+                status = FAILED;
+            }
+        }
+    }
+    Ok(status)
+}
+
 /// Which messages are wanted on stderr.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Verbosity {

@@ -122,7 +122,7 @@ impl Decoder {
     pub fn is_mid_event(&self) -> bool {
         let rest = self.rest();
         // What is no beginning of a header is the end of an event before, which nobody waits for.
-        self.partial.is_some() || (!rest.is_empty() && b"ver:".starts_with(&rest[..rest.len().min(4)]))
+        self.partial.is_some() || (!rest.is_empty() && may_begin_header(rest))
     }
 
     /// A second of silence has passed: what was undecided was counted in bytes.
@@ -163,8 +163,7 @@ impl Decoder {
     fn take_header(&mut self) -> Result<Option<Header>, ProtocolError> {
         let rest = &self.buf[self.pos..];
         // Something else than a header shows at its first bytes; on a live pipe its newline may never come.
-        let beginning = &rest[..rest.len().min(4)];
-        if !b"ver:".starts_with(beginning) {
+        if !may_begin_header(rest) {
             let line = rest.split(|&byte| byte == b'\n').next().unwrap_or(rest);
             return Err(ProtocolError::header(line, "it does not begin with 'ver:'"));
         }
@@ -184,7 +183,7 @@ impl Decoder {
     /// How many bytes before the next header belong to the payload before; `None` when it is not in sight.
     fn stray(&self) -> Result<Option<usize>, ProtocolError> {
         let rest = self.rest();
-        if self.last.is_none() || b"ver:".starts_with(&rest[..rest.len().min(4)]) {
+        if self.last.is_none() || may_begin_header(rest) {
             return Ok(Some(0));
         }
         let mut candidates = memchr::memmem::find_iter(rest, b"ver:")
@@ -294,12 +293,17 @@ fn look_ahead(partial: &mut Partial, rest: &[u8], ended: bool) -> Option<LenUnit
     }
 }
 
+/// Whether these bytes, of which more may come, are the beginning of a header as far as they go.
+pub(crate) fn may_begin_header(bytes: &[u8]) -> bool {
+    b"ver:".starts_with(&bytes[..bytes.len().min(4)])
+}
+
 /// Whether a header, or the end of the file, is here; `None` when more bytes are needed to tell.
 fn header_at(bytes: &[u8], ended: bool) -> Option<bool> {
     if bytes.is_empty() {
         return ended.then_some(true);
     }
-    if !b"ver:".starts_with(&bytes[..bytes.len().min(4)]) {
+    if !may_begin_header(bytes) {
         return Some(false);
     }
     match memchr::memchr(b'\n', bytes) {

@@ -34,7 +34,7 @@ impl Family {
     }
 
     /// Takes in who has ended, adopted orphans too.
-    pub fn reap(&mut self) {
+    fn reap(&mut self) {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if pid == self.pid => self.status = Some(status),

@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
 use thiserror::Error;
 
@@ -54,12 +55,15 @@ impl Source {
     /// Opens a file; `-` and `None` are standard input.
     ///
     /// # Errors
-    /// The system's, without the name.
-    pub fn open(path: Option<&Path>) -> io::Result<Self> {
-        let (file, name) = match path {
-            Some(path) if path.as_os_str() != "-" => (File::open(path)?, path.display().to_string()),
-            _ => (io::stdin().as_fd().try_clone_to_owned()?.into(), "stdin".to_owned()),
+    /// The system's, with the name.
+    pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        let name = path.filter(|path| path.as_os_str() != "-").map(|path| path.display().to_string());
+        let file = match (path, &name) {
+            (Some(path), Some(_)) => File::open(path),
+            _ => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         };
+        let name = name.unwrap_or_else(|| "stdin".to_owned());
+        let file = file.with_context(|| format!("open '{name}'"))?;
         Ok(Self { file, name, buf: vec![0; 64 * 1024] })
     }
 
@@ -129,16 +133,16 @@ impl Source {
     }
 }
 
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 /// Opens each of several files in turn, standard input when there are none.
 pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = anyhow::Result<Source>> {
-    let open = |path: Option<&Path>| {
-        Source::open(path).map_err(|error| {
-            let name = path.unwrap_or(Path::new("stdin")).display();
-            anyhow::Error::new(error).context(format!("open '{name}'"))
-        })
-    };
     let none = paths.is_empty().then_some(None);
-    none.into_iter().chain(paths.iter().map(|path| Some(path.as_path()))).map(open)
+    none.into_iter().chain(paths.iter().map(|path| Some(path.as_path()))).map(Source::open)
 }
 
 /// A longer line cannot be a record: a payload of 16 MiB, all of it escaped.

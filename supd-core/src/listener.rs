@@ -36,24 +36,18 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// What to write before the first event.
+    pub const READY: &[u8] = b"READY\n";
+
+    /// What to write once an event has been handed on, in one write with the wish for the next.
+    pub const ACCEPT: &[u8] = b"RESULT 2\nOKREADY\n";
+
+    /// What to write instead when no further event is wanted.
+    pub const ACCEPT_LAST: &[u8] = b"RESULT 2\nOK";
+
     /// A conversation in which nothing has been said.
     pub fn new(decoder: Decoder) -> Self {
         Self { decoder, recent: Recent::default() }
-    }
-
-    /// What to write before the first event.
-    pub fn ready(&self) -> &'static [u8] {
-        b"READY\n"
-    }
-
-    /// What to write once an event has been handed on, in one write with the wish for the next.
-    pub fn accept(&self) -> &'static [u8] {
-        b"RESULT 2\nOKREADY\n"
-    }
-
-    /// What to write instead when no further event is wanted.
-    pub fn accept_last(&self) -> &'static [u8] {
-        b"RESULT 2\nOK"
     }
 
     /// Takes bytes as they were read.

@@ -78,7 +78,8 @@ impl Partial {
     /// Whether its first bytes are UTF-8, apart from a character that is cut at their end.
     pub(crate) fn is_text(&mut self) -> bool {
         let kept = &self.kept;
-        *self.is_text.get_or_insert_with(|| std::str::from_utf8(kept).is_ok() || cut_text(kept).is_some())
+        let is_text = || std::str::from_utf8(kept).map_or_else(|error| error.error_len().is_none(), |_| true);
+        *self.is_text.get_or_insert_with(is_text)
     }
 
     /// Takes what is left of the first `len` bytes; how many it took.
@@ -90,7 +91,6 @@ impl Partial {
 
     /// Takes what is left of the first `len` characters; how many bytes it took.
     pub(crate) fn take_chars(&mut self, bytes: &[u8], max: usize) -> usize {
-        self.ahead = None;
         let wanted = self.chars_end(bytes).unwrap_or(bytes.len());
         self.ahead = None;
         self.take(&bytes[..wanted], max);

@@ -1,6 +1,6 @@
 //! Records out of a file's bytes, whichever of the two forms it has: NDJSON, or a raw capture of the protocol.
 
-use crate::decoder::{Decoded, Decoder, LenMode, MAX_PAYLOAD};
+use crate::decoder::{Decoded, Decoder, LenMode, MAX_PAYLOAD, may_begin_header};
 use crate::input::{Line, Lines};
 use crate::record::Record;
 use crate::wire::LenUnit;
@@ -58,8 +58,18 @@ impl Reader {
         Self { state, name: name.to_owned(), malformed: 0 }
     }
 
-    /// Takes the next bytes, however they were cut.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    /// Takes what a read gave: the next bytes, however they were cut, or nothing at the end of the file.
+    /// Whether it was the end.
+    pub fn take(&mut self, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            self.finish();
+        } else {
+            self.feed(bytes);
+        }
+        bytes.is_empty()
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Undecided(start) => {
                 start.extend_from_slice(bytes);
@@ -77,8 +87,7 @@ impl Reader {
         }
     }
 
-    /// No more bytes will come.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         match &mut self.state {
             State::Undecided(start) => {
                 let mut lines = Lines::default();
@@ -169,7 +178,7 @@ fn recognise(start: &[u8]) -> Option<(State, &[u8])> {
     match content.trim_ascii_start() {
         [] => None,
         capture if capture.starts_with(b"ver:") => Some((raw(), capture)),
-        capture if b"ver:".starts_with(capture) => None,
+        capture if capture.len() < 4 && may_begin_header(capture) => None,
         // Blank lines count, so that the numbers in messages are right.
         _ => Some((State::Ndjson(Lines::default()), content)),
     }
@@ -189,10 +198,10 @@ mod tests {
             })
         };
         for chunk in input.chunks(size) {
-            reader.feed(chunk);
+            reader.take(chunk);
             take(&mut reader).unwrap();
         }
-        reader.finish();
+        reader.take(b"");
         take(&mut reader).unwrap();
         (names, reader.malformed())
     }

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
 
 use crate::ancestry;
 use crate::cli::Usage;
@@ -65,7 +65,21 @@ pub fn point_stdout_at_stderr() -> io::Result<()> {
 
 /// Whether this descriptor is a pipe.
 pub fn is_fifo(fd: impl AsFd) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+    file_type(fd) == Some(FileType::Fifo)
+}
+
+/// What this descriptor is; `None` when it is closed.
+pub fn file_type(fd: impl AsFd) -> Option<FileType> {
+    rustix::fs::fstat(fd).ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// From here on, reading and writing through this description does not wait, for whoever shares it.
+///
+/// # Errors
+/// The system's.
+pub fn set_non_blocking(fd: impl AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&fd)?;
+    Ok(rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?)
 }
 
 /// What poll(2) says of a descriptor to write to when its reader has left: a pipe is at fault, a socket hung up.

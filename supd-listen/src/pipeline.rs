@@ -28,23 +28,19 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Starts what the output asks for, if it asks for a pipeline.
     pub(crate) fn start(output: &Output<'_>) -> anyhow::Result<Option<(Self, ChildStdin)>> {
-        let mut command = match output {
+        let (mut command, name) = match output {
             Output::Shell(script) => {
                 let mut command = Command::new("/bin/sh");
-                command.arg("-c").arg(script);
-                command
+                command.args(["-c", script]);
+                (command, (*script).to_owned())
             }
             Output::Program(words) => {
                 let (program, args) = words.split_first().expect("clap asks for at least one word");
                 let mut command = Command::new(program);
                 command.args(args);
-                command
+                (command, program.to_string_lossy().into_owned())
             }
             Output::File(_) | Output::Stdout => return Ok(None),
-        };
-        let name = match output {
-            Output::Shell(script) => (*script).to_owned(),
-            _ => command.get_program().to_string_lossy().into_owned(),
         };
         Family::adopt_orphans().context("become a subreaper")?;
         let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicate standard error")?;

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use anyhow::{Context as _, anyhow, bail};
 use supd_core::ancestry::{self, NoPipe};
 use supd_core::cli::Usage;
+use supd_core::listener::Listener;
 use supd_core::stdio;
 
 use crate::args::Output;
@@ -59,7 +60,7 @@ impl Replies {
     /// Asks for the first event.
     pub(crate) fn ready(&self) -> anyhow::Result<()> {
         (&self.pipe)
-            .write_all(b"READY\n")
+            .write_all(Listener::READY)
             .map_err(|error| anyhow!(error).context("write READY to supervisord"))
     }
 

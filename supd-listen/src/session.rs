@@ -189,7 +189,7 @@ impl Session {
         }
         // SIGTERM may have come after poll(2) looked; an event asked for now would leak into other pools.
         let last = ended || self.sigterm.has_come();
-        let reply = if last { self.listener.accept_last() } else { self.listener.accept() };
+        let reply = if last { Listener::ACCEPT_LAST } else { Listener::ACCEPT };
         if self.replies.send(reply)? {
             return Ok(None);
         }
@@ -251,12 +251,8 @@ impl Session {
 
     /// Reads once; false at the end of input.
     fn read(&mut self, buf: &mut [u8]) -> anyhow::Result<bool> {
-        let bytes = loop {
-            match rustix::io::read(io::stdin(), &mut *buf) {
-                Err(rustix::io::Errno::INTR) => {}
-                result => break result.context("read an event from supervisord")?,
-            }
-        };
+        let bytes = rustix::io::retry_on_intr(|| rustix::io::read(io::stdin(), &mut *buf))
+            .context("read an event from supervisord")?;
         if bytes == 0 {
             self.listener.finish();
             return Ok(false);

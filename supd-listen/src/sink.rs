@@ -8,7 +8,7 @@ use std::process::ChildStdin;
 
 use anyhow::{Context as _, bail};
 use rustix::event::PollFlags;
-use rustix::fs::{FileType, OFlags, Stat};
+use rustix::fs::FileType;
 use supd_core::cli::Usage;
 use supd_core::{ancestry, stdio};
 
@@ -62,8 +62,7 @@ impl Sink {
 
     /// A pipeline that is stuck must not keep us from hearing SIGTERM.
     fn non_blocking(self) -> anyhow::Result<Self> {
-        let flags = rustix::fs::fcntl_getfl(&self.file)?;
-        rustix::fs::fcntl_setfl(&self.file, flags | OFlags::NONBLOCK)?;
+        stdio::set_non_blocking(&self.file)?;
         Ok(self)
     }
 
@@ -112,8 +111,7 @@ impl AsFd for Sink {
 }
 
 fn has_reader(fd: impl AsFd) -> bool {
-    let kind = |stat: Stat| FileType::from_raw_mode(stat.st_mode);
-    rustix::fs::fstat(fd).is_ok_and(|stat| matches!(kind(stat), FileType::Fifo | FileType::Socket))
+    matches!(stdio::file_type(fd), Some(FileType::Fifo | FileType::Socket))
 }
 
 /// Only a regular file has lines to look at; one that cannot be read is taken to be well.

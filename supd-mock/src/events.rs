@@ -1,15 +1,13 @@
 //! The events to play: read from a file bit by bit, or the built-in bad day.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
+use supd_core::input::{Source, Watch};
 use supd_core::reader::{Form, Item, Reader};
 use supd_core::{Kind, LenUnit, Record, stdio};
 
@@ -38,7 +36,7 @@ pub(crate) enum Next<'a> {
 /// Events in the order in which they are sent.
 pub(crate) struct Events {
     /// What is still to be read; `None` when all has been.
-    file: Option<(File, Reader)>,
+    file: Option<(Source, Reader)>,
     queue: VecDeque<Planned>,
     first: Option<Timestamp>,
     unit: Option<LenUnit>,
@@ -46,33 +44,28 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// The events of a file, standard input for `-`, the bad day for none. A given unit overrides a capture's own.
-    pub(crate) fn open(path: Option<&Path>, form: Form, unit: Option<LenUnit>) -> anyhow::Result<Self> {
+    /// The events of a file. A given unit overrides a capture's own.
+    pub(crate) fn read_from(source: Source, form: Form, unit: Option<LenUnit>) -> Self {
+        let reader = Reader::new(form, source.name());
+        Self { file: Some((source, reader)), queue: VecDeque::new(), first: None, unit, malformed: 0 }
+    }
+
+    /// The built-in bad day.
+    pub(crate) fn bad_day(unit: Option<LenUnit>) -> anyhow::Result<Self> {
         let mut events = Self { file: None, queue: VecDeque::new(), first: None, unit, malformed: 0 };
-        let Some(path) = path else {
-            for record in generate::bad_day() {
-                events.plan(&record, None)?;
-            }
-            return Ok(events);
-        };
-        let (file, name) = if path.as_os_str() == "-" {
-            let stdin = io::stdin().as_fd().try_clone_to_owned().context("duplicate standard input")?;
-            (stdin.into(), "stdin".to_owned())
-        } else {
-            let name = path.display().to_string();
-            (File::open(path).with_context(|| format!("open '{name}'"))?, name)
-        };
-        events.file = Some((file, Reader::new(form, &name)));
+        for record in generate::bad_day() {
+            events.plan(&record, None)?;
+        }
         Ok(events)
     }
 
     /// The next event, without taking it; does not wait for whoever writes them.
     pub(crate) fn peek(&mut self) -> anyhow::Result<Next<'_>> {
         while self.queue.is_empty() {
-            let Some((file, _)) = &self.file else {
+            let Some((source, _)) = &self.file else {
                 return Ok(Next::End);
             };
-            let mut fds = [PollFd::new(file, PollFlags::IN)];
+            let mut fds = [PollFd::new(source, PollFlags::IN)];
             stdio::poll(&mut fds, Some(Instant::now())).context("wait for events to play")?;
             if fds[0].revents().is_empty() {
                 return Ok(Next::NotYet);
@@ -92,7 +85,7 @@ impl Events {
 
     /// What to poll while the next event is not there yet.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.file.as_ref().map(|(file, _)| file.as_fd())
+        self.file.as_ref().map(|(source, _)| source.as_fd())
     }
 
     /// Takes the event that [`Self::peek`] showed.
@@ -106,16 +99,10 @@ impl Events {
     }
 
     fn read(&mut self) -> anyhow::Result<()> {
-        let Some((mut file, mut reader)) = self.file.take() else {
+        let Some((mut source, mut reader)) = self.file.take() else {
             return Ok(());
         };
-        let mut buf = vec![0; 64 * 1024];
-        let bytes = file.read(&mut buf).with_context(|| format!("read '{}'", reader.name()))?;
-        if bytes == 0 {
-            reader.finish();
-        } else {
-            reader.feed(&buf[..bytes]);
-        }
+        let ended = reader.take(source.read(&mut Watch::default(), &mut || Ok(()))?);
         let name = reader.name().to_owned();
         reader.each(|Item { record, unit, .. }| {
             self.plan(&record, unit).unwrap_or_else(|error| {
@@ -124,10 +111,10 @@ impl Events {
             });
             Ok(())
         })?;
-        if bytes == 0 {
+        if ended {
             self.malformed += reader.malformed();
         } else {
-            self.file = Some((file, reader));
+            self.file = Some((source, reader));
         }
         Ok(())
     }
@@ -148,9 +135,4 @@ impl Events {
         });
         Ok(())
     }
-}
-
-/// An error for a file without a single event: a replay of nothing proves nothing.
-pub(crate) fn nothing_to_play(path: Option<&Path>) -> anyhow::Error {
-    anyhow!("read '{}': it holds no event", path.unwrap_or(Path::new("-")).display())
 }

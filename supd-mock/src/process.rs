@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use rustix::fs::OFlags;
 use supd_core::family::Family;
+use supd_core::stdio;
 
 /// A running listener and our ends of its pipes.
 pub(crate) struct Process {
@@ -40,8 +40,7 @@ impl Process {
             .context("start '/bin/sh'")?;
         let family = Family::of(&child);
         let stdin: OwnedFd = child.stdin.take().expect("asked to be a pipe").into();
-        let flags = rustix::fs::fcntl_getfl(&stdin)?;
-        rustix::fs::fcntl_setfl(&stdin, flags | OFlags::NONBLOCK)?;
+        stdio::set_non_blocking(&stdin)?;
         Ok(Self {
             family,
             stdin: Some(stdin),

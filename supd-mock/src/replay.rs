@@ -2,29 +2,36 @@
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use serde_json::json;
+use supd_core::input::Source;
 use supd_core::signals::{SIGCHLD, SignalPipe};
 use supd_core::stdio::ClosedStdout;
 use supd_core::supervisor::{Dispatcher, ListenerState, Reaction};
 use supd_core::{cli, stdio};
 
 use crate::args::{Replay, Speed};
-use crate::events::{self, Events, Next, Planned};
+use crate::events::{Events, Next, Planned};
 use crate::process::Process;
 
 /// supervisord would go on for ever.
 const MAX_DELIVERIES: u32 = 10;
 
 pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
-    let mut events = Events::open(args.events.as_deref(), args.from, args.len)?;
+    let mut events = match &args.events {
+        Some(path) => Events::read_from(Source::open(Some(path))?, args.from, args.len),
+        None => Events::bad_day(args.len)?,
+    };
+    // A replay of nothing proves nothing.
     if !events.wait()? {
-        return Err(events::nothing_to_play(args.events.as_deref()));
+        let path = args.events.as_deref().unwrap_or(Path::new("-")).display();
+        bail!("read '{path}': it holds no event");
     }
     let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
     let process = Process::start(&args.listener, &args.name)?;
@@ -39,7 +46,7 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
         ready_after: None,
         since: Instant::now(),
         tally: Tally::default(),
-        faults: Vec::new(),
+        at_fault: false,
         crashed: false,
         unread: false,
     };
@@ -78,7 +85,8 @@ struct Player<'a> {
     /// When the listener's state changed last.
     since: Instant,
     tally: Tally,
-    faults: Vec<String>,
+    /// Whether the listener has broken the protocol.
+    at_fault: bool,
     /// Whether supervisord would have crashed by now.
     crashed: bool,
     /// Whether the reader of our standard output has left; the listener is judged all the same.
@@ -92,10 +100,9 @@ impl Player<'_> {
         loop {
             let busy = again.is_some() || self.in_hand.is_some();
             let (next, at_end) = match events.peek()? {
-                _ if busy => (None, false),
-                Next::Event(event) => (Some(self.due(event)), false),
-                Next::NotYet => (None, false),
-                Next::End => (None, true),
+                Next::Event(event) if !busy => (Some(self.due(event)), false),
+                Next::End if !busy => (None, true),
+                _ => (None, false),
             };
             let state = self.dispatcher.state();
             if at_end && state != ListenerState::Unknown {
@@ -104,8 +111,9 @@ impl Player<'_> {
             if state == ListenerState::Unknown || self.crashed || !self.is_in_time() || self.has_left() {
                 return self.give_up(again, events);
             }
-            let ready = self.dispatcher.state() == ListenerState::Ready;
-            if ready && (again.is_some() || next.is_some_and(|due| due <= Instant::now())) {
+            if state == ListenerState::Ready
+                && (again.is_some() || next.is_some_and(|due| due <= Instant::now()))
+            {
                 let (event, deliveries) = match again.take() {
                     Some(InHand { event, deliveries, .. }) => (event, deliveries),
                     None => (events.take().expect("it was peeked at"), 0),
@@ -145,7 +153,7 @@ impl Player<'_> {
             Err(Errno::AGAIN | Errno::INTR) => {}
             // supervisord notices it only when the listener ends; nobody will answer.
             Err(Errno::PIPE) => {
-                self.fault("closed its standard input".into());
+                self.fault("closed its standard input");
                 self.process.stdin = None;
             }
             Err(error) => return Err(error).context("write an event to the listener"),
@@ -213,7 +221,7 @@ impl Player<'_> {
     fn react(&mut self, reaction: Reaction) -> anyhow::Result<Option<InHand>> {
         if matches!(reaction, Reaction::Accepted | Reaction::Rejected(_)) && !self.outgoing.is_empty() {
             self.fault(
-                "answered an event before it had read the whole of it: supervisord itself would crash".into(),
+                "answered an event before it had read the whole of it: supervisord itself would crash",
             );
             self.crashed = true;
         }
@@ -235,13 +243,13 @@ impl Player<'_> {
                         return Ok(Some(in_hand));
                     }
                     self.tally.lost += 1;
-                    self.fault(format!("rejected event {} {MAX_DELIVERIES} times", in_hand.event.serial));
+                    self.fault(&format!("rejected event {} {MAX_DELIVERIES} times", in_hand.event.serial));
                 }
             }
             Reaction::Unknown(output) => {
                 let shown = output[..output.len().min(200)].escape_ascii();
                 let instead = if self.in_hand.is_some() { "a result" } else { "READY" };
-                self.fault(format!(
+                self.fault(&format!(
                     "wrote '{shown}' instead of {instead}: supervisord would never send it an event again"
                 ));
                 if let Some(in_hand) = self.in_hand.take() {
@@ -260,11 +268,12 @@ impl Player<'_> {
         let Planned { serial, eventname, .. } = &in_hand.event;
         let seconds = (latency.as_secs_f64() * 1e6).round() / 1e6;
         let line = json!({"serial": serial, "eventname": eventname, "result": result, "latency": seconds});
-        if !self.unread
-            && let Err(error) = stdio::print(format!("{line}\n").as_bytes())
-        {
-            self.unread = error.is::<ClosedStdout>();
-            return if self.unread { Ok(()) } else { Err(error) };
+        if self.unread {
+            return Ok(());
+        }
+        match stdio::print(format!("{line}\n").as_bytes()) {
+            Err(error) if error.is::<ClosedStdout>() => self.unread = true,
+            result => return result,
         }
         Ok(())
     }
@@ -274,7 +283,7 @@ impl Player<'_> {
             return true;
         }
         let what = if self.in_hand.is_some() { "did not answer an event" } else { "did not write READY" };
-        self.fault(format!("{what} within {:?}", self.args.timeout));
+        self.fault(&format!("{what} within {:?}", self.args.timeout));
         false
     }
 
@@ -284,7 +293,7 @@ impl Player<'_> {
         if !silent || !self.process.family.has_ended() {
             return false;
         }
-        self.fault(format!("{} before all events were played", self.process.family.end()));
+        self.fault(&format!("{} before all events were played", self.process.family.end()));
         true
     }
 
@@ -321,9 +330,9 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn fault(&mut self, fault: String) {
+    fn fault(&mut self, fault: &str) {
         log::error!("the listener {fault}");
-        self.faults.push(fault);
+        self.at_fault = true;
     }
 
     fn summarise(&mut self, malformed: u64) -> anyhow::Result<u8> {
@@ -337,17 +346,12 @@ impl Player<'_> {
             self.process.family.end()
         );
         log::info!("{summary}");
-        let well = lost == 0 && malformed == 0 && self.faults.is_empty() && !self.process.family.has_failed();
+        let well = lost == 0 && malformed == 0 && !self.at_fault && !self.process.family.has_failed();
         Ok(if well { cli::DONE } else { cli::FAILED })
     }
 }
 
 fn read(fd: Option<&OwnedFd>, buf: &mut [u8]) -> anyhow::Result<usize> {
     let Some(fd) = fd else { return Ok(0) };
-    loop {
-        match rustix::io::read(fd, &mut *buf) {
-            Err(Errno::INTR) => {}
-            result => return result.context("read from the listener"),
-        }
-    }
+    rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut *buf)).context("read from the listener")
 }

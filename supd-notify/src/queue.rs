@@ -180,17 +180,11 @@ fn read_all(queue: &Queue) -> anyhow::Result<u64> {
     let mut reader = Reader::new(Form::Ndjson, source.name());
     let mut watch = Watch::default();
     loop {
-        let bytes = source.read(&mut watch, &mut || {
+        let ended = reader.take(source.read(&mut watch, &mut || {
             queue.set_silent(true);
             Ok(())
-        })?;
+        })?);
         queue.set_silent(false);
-        let ended = bytes.is_empty();
-        if ended {
-            reader.finish();
-        } else {
-            reader.feed(bytes);
-        }
         reader.each(|Item { record, line, .. }| {
             if is_for_people(&record) {
                 queue.push(Letter { record, line: line.unwrap_or_default().to_vec() });

@@ -34,21 +34,10 @@ fn parse(args: &Args) -> anyhow::Result<u8> {
     let mut watch = watch.with_stdout();
     let mut output = Output { format: args.format(), buf: Vec::new() };
     let mut filter = args.filter();
-    let mut status = cli::DONE;
     output.format.begin(&mut output.buf);
-    for source in input::sources(&args.files) {
-        let read = source.and_then(|source| read(source, args, &mut watch, &mut filter, &mut output));
-        match read {
-            Ok(0) => {}
-            Ok(_) => status = cli::FAILED,
-            // The next file may well be readable; but without a reader there is nothing left to do.
-            Err(error) if error.is::<stdio::ClosedStdout>() => return Err(error),
-            Err(error) => {
-                log::error!("{error:#}");
-                status = cli::FAILED;
-            }
-        }
-    }
+    let sources = input::sources(&args.files);
+    let status =
+        cli::each_file(sources.map(|source| read(source?, args, &mut watch, &mut filter, &mut output)))?;
     output.format.end(&mut output.buf);
     output.flush()?;
     Ok(status)
@@ -64,13 +53,7 @@ fn read(
 ) -> anyhow::Result<u64> {
     let mut reader = Reader::new(args.from, source.name());
     loop {
-        let bytes = source.read(watch, &mut || output.flush())?;
-        let ended = bytes.is_empty();
-        if ended {
-            reader.finish();
-        } else {
-            reader.feed(bytes);
-        }
+        let ended = reader.take(source.read(watch, &mut || output.flush())?);
         reader.each(|item| output.take(item, filter))?;
         if ended {
             return Ok(reader.malformed());
