@@ -7,4 +7,5 @@ mod listen;
 mod mock;
 mod notify;
 mod parse;
+mod stop;
 mod supervisord;

@@ -1,8 +1,12 @@
 //! Under real supervisord: a crash reaches people, in every way of chaining, and nothing is poisoned or left behind.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::harness::{Receiver, Sandbox, Supervisord, VERSIONS, eventually, kill, until};
+use crate::harness::{
+    PATIENCE, Receiver, Sandbox, Supervisord, VERSIONS, eventually, eventually_within, kill, until,
+};
 
 /// Most of a test's time goes into waiting for supervisord's own pace, so the versions are tried side by side.
 fn for_each_version(test: impl Fn(&str) + Sync) {
@@ -170,14 +174,8 @@ fn names_and_log_lines_beyond_ascii_arrive_exactly_and_keep_the_listener_in_step
                 .collect()
         };
         let all: String = (0..lines).map(|n| format!("{n} é漢字😀\n")).collect();
-        let ready = std::time::Instant::now();
-        until("every line arrives", || {
-            // The patience of `until` begins when the program has had its time to talk.
-            while ready.elapsed().as_secs() < seconds.into() && said() != all {
-                std::thread::sleep(std::time::Duration::from_millis(200));
-            }
-            said() == all
-        });
+        let patience = PATIENCE + Duration::from_secs(seconds.into());
+        eventually_within(patience, "every line arrives", || (said() == all).then_some(()));
         assert!(sandbox.records("logs.ndjson").iter().all(|record| record["processname"] == "café-漢字😀"));
         supervisord.wait_for("logs", "RUNNING");
         assert!(!supervisord.log().contains("UNKNOWN"));

@@ -1,5 +1,6 @@
 //! What the tests share: a sandbox with the tools in PATH, real supervisord, an HTTP receiver, waiting on conditions.
 
+mod listener;
 mod receiver;
 mod supervisord;
 
@@ -14,6 +15,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use listener::{Listener, OK_READY, big_log, tick};
 pub(crate) use receiver::Receiver;
 pub(crate) use supervisord::{Supervisord, VERSIONS, kill};
 
@@ -136,13 +138,18 @@ impl Running {
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, ask)
+}
+
+/// As [`eventually`], for what takes its time.
+pub(crate) fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
