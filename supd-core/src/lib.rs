@@ -5,6 +5,7 @@
 //! and give values: they never read a file descriptor or a clock.
 
 pub mod ancestry;
+pub mod children;
 pub mod cli;
 pub mod decoder;
 pub mod describe;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
+use supd_core::children::Children;
 use supd_core::family::Family;
 use supd_core::signals::SignalPipe;
 use supd_core::stdio;
@@ -42,7 +43,7 @@ impl Pipeline {
             }
             Output::File(_) | Output::Stdout => return Ok(None),
         };
-        Family::adopt_orphans().context("become a subreaper")?;
+        Children::adopt_orphans().context("become a subreaper")?;
         let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicate standard error")?;
         let mut child = command
             .stdin(Stdio::piped())
@@ -52,7 +53,7 @@ impl Pipeline {
             .spawn()
             .with_context(|| format!("start '{name}'"))?;
         let stdin = child.stdin.take().expect("its standard input was asked to be a pipe");
-        Ok(Some((Self { family: Family::of(&child), name }, stdin)))
+        Ok(Some((Self { family: Family::of(Pid::from_child(&child)), name }, stdin)))
     }
 
     /// Whether the process that we started has ended.
@@ -74,11 +75,14 @@ impl Pipeline {
                 break;
             }
         }
-        let status = self.family.exit_status().unwrap_or(1);
-        if status != 0 {
-            log::error!("pipeline '{}' {}", self.name, self.family.end());
+        let Some(end) = self.family.end() else {
+            log::error!("pipeline '{}' is still running", self.name);
+            return Ok(1);
+        };
+        if end.code() != 0 {
+            log::error!("pipeline '{}' {end}", self.name);
         }
-        Ok(status)
+        Ok(end.code())
     }
 
     /// Whether the group has gone by this time.

@@ -1,51 +1,92 @@
-//! The listener as supervisord starts it, with everything that it starts in turn.
+//! A listener process as supervisord starts it, and our ends of its pipes.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use supd_core::family::Family;
+use rustix::process::Pid;
 use supd_core::stdio;
 
-/// A running listener and our ends of its pipes.
+/// What to start, and in what surroundings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Program {
+    /// The program and its arguments; it is looked for in PATH.
+    pub(crate) words: Vec<OsString>,
+    pub(crate) processname: String,
+    pub(crate) groupname: String,
+    /// Variables beside those that are inherited and those that supervisord sets.
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) umask: Option<u32>,
+    pub(crate) serverurl: Option<String>,
+}
+
+impl Program {
+    /// A program of which only the command line and the name are known.
+    pub(crate) fn new(words: &[OsString], name: &str) -> Self {
+        Self {
+            words: words.to_vec(),
+            processname: name.to_owned(),
+            groupname: name.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A running listener. It leads its own process group.
+#[derive(Debug)]
 pub(crate) struct Process {
-    pub(crate) family: Family,
+    pub(crate) pid: Pid,
     /// `None` once closed. Non-blocking, as supervisord's.
     pub(crate) stdin: Option<OwnedFd>,
-    /// `None` once the listener and all that share it have closed it.
+    /// `None` once the listener and all that share it have closed it. Non-blocking.
     pub(crate) stdout: Option<OwnedFd>,
     /// As stdout.
     pub(crate) stderr: Option<OwnedFd>,
 }
 
 impl Process {
-    pub(crate) fn start(listener: &[OsString], name: &str) -> anyhow::Result<Self> {
-        Family::adopt_orphans().context("become a subreaper")?;
+    /// Starts a program. Whoever starts one adopts orphans first, and reaps.
+    pub(crate) fn start(program: &Program) -> anyhow::Result<Self> {
         // supervisord's children inherit these signals as ignored; the standard library would reset them, a shell does
         // not.
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", "trap '' PIPE XFSZ; exec \"$@\"", "supd-mock"])
-            .args(listener)
+        let umask = program.umask.map_or(String::new(), |umask| format!("umask {umask:03o}; "));
+        let script = umask + "trap '' PIPE XFSZ; exec \"$@\"";
+        let url = program.serverurl.as_deref().unwrap_or("unix:///nonexistent/supd-mock.sock");
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", &script, "supd-mock"])
+            .args(&program.words)
             .env("SUPERVISOR_ENABLED", "1")
-            .env("SUPERVISOR_SERVER_URL", "unix:///nonexistent/supd-mock.sock")
-            .env("SUPERVISOR_PROCESS_NAME", name)
-            .env("SUPERVISOR_GROUP_NAME", name)
+            .env("SUPERVISOR_SERVER_URL", url)
+            .env("SUPERVISOR_PROCESS_NAME", &program.processname)
+            .env("SUPERVISOR_GROUP_NAME", &program.groupname)
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .context("start '/bin/sh'")?;
-        let family = Family::of(&child);
+            .process_group(0);
+        if let Some(directory) = &program.directory {
+            command.current_dir(directory);
+        }
+        let mut child = command.spawn().with_context(|| match &program.directory {
+            Some(directory) => format!("start a listener in '{}'", directory.display()),
+            None => "start '/bin/sh'".to_owned(),
+        })?;
         let stdin: OwnedFd = child.stdin.take().expect("asked to be a pipe").into();
-        stdio::set_non_blocking(&stdin)?;
+        let stdout: OwnedFd = child.stdout.take().expect("asked to be a pipe").into();
+        let stderr: OwnedFd = child.stderr.take().expect("asked to be a pipe").into();
+        for fd in [&stdin, &stdout, &stderr] {
+            stdio::set_non_blocking(fd)?;
+        }
         Ok(Self {
-            family,
+            pid: Pid::from_child(&child),
             stdin: Some(stdin),
-            stdout: child.stdout.take().map(OwnedFd::from),
-            stderr: child.stderr.take().map(OwnedFd::from),
+            stdout: Some(stdout),
+            stderr: Some(stderr),
         })
     }
 }

@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use serde_json::json;
+use supd_core::children::Children;
+use supd_core::family::Family;
 use supd_core::input::Source;
 use supd_core::signals::{SIGCHLD, SignalPipe};
 use supd_core::stdio::ClosedStdout;
@@ -18,7 +20,7 @@ use supd_core::{cli, stdio};
 
 use crate::args::{Replay, Speed};
 use crate::events::{Events, Next, Planned};
-use crate::process::Process;
+use crate::process::{Process, Program};
 
 /// supervisord would go on for ever.
 const MAX_DELIVERIES: u32 = 10;
@@ -34,10 +36,14 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
         bail!("read '{path}': it holds no event");
     }
     let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
-    let process = Process::start(&args.listener, &args.name)?;
+    Children::adopt_orphans().context("become a subreaper")?;
+    let process = Process::start(&Program::new(&args.listener, &args.name))?;
+    let family = Family::of(process.pid);
     let mut player = Player {
         args,
         process,
+        family,
+        signalled: false,
         sigchld,
         dispatcher: Dispatcher::default(),
         outgoing: Vec::new(),
@@ -75,6 +81,9 @@ struct Tally {
 struct Player<'a> {
     args: &'a Replay,
     process: Process,
+    family: Family,
+    /// Whether we have signalled it: then its end by a signal is no failure.
+    signalled: bool,
     sigchld: SignalPipe,
     dispatcher: Dispatcher,
     /// What of an event could not be written yet.
@@ -290,10 +299,10 @@ impl Player<'_> {
     fn has_left(&mut self) -> bool {
         // What it wrote last may still be in the pipe.
         let silent = self.process.stdout.is_none() || self.dispatcher.state() == ListenerState::Ready;
-        if !silent || !self.process.family.has_ended() {
+        if !silent || !self.family.has_ended() {
             return false;
         }
-        self.fault(&format!("{} before all events were played", self.process.family.end()));
+        self.fault(&format!("{} before all events were played", self.end()));
         true
     }
 
@@ -316,11 +325,12 @@ impl Player<'_> {
             if let Some(signal) = signal {
                 let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
                 log::warn!("the listener did not end within {:?}; sending {name}", self.args.stop_timeout);
-                self.process.family.signal_all(signal);
+                self.family.signal_all(signal);
+                self.signalled = true;
             }
             let until = Instant::now() + self.args.stop_timeout;
             while Instant::now() < until {
-                let gone = self.process.family.is_gone();
+                let gone = self.family.is_gone();
                 if gone && self.process.stdout.is_none() && self.process.stderr.is_none() {
                     return Ok(());
                 }
@@ -328,6 +338,16 @@ impl Player<'_> {
             }
         }
         Ok(())
+    }
+
+    fn end(&self) -> String {
+        self.family.end().map_or_else(|| "is still running".to_owned(), |end| end.to_string())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.family.end().is_some_and(|end| {
+            end.status().is_some_and(|status| status != 0) || (end.signal().is_some() && !self.signalled)
+        })
     }
 
     fn fault(&mut self, fault: &str) {
@@ -343,10 +363,10 @@ impl Player<'_> {
             "{accepted} events accepted, {rejected} rejections, {lost} events lost; {ready}; latency mean {:.1?}, \
              max {max_latency:.1?}; the listener {}",
             latency / answers,
-            self.process.family.end()
+            self.end()
         );
         log::info!("{summary}");
-        let well = lost == 0 && malformed == 0 && !self.at_fault && !self.process.family.has_failed();
+        let well = lost == 0 && malformed == 0 && !self.at_fault && !self.has_failed();
         Ok(if well { cli::DONE } else { cli::FAILED })
     }
 }
