@@ -89,19 +89,44 @@ pub enum State {
     Unknown,
 }
 
+impl State {
+    const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Running,
+        Self::Backoff,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Exited,
+        Self::Fatal,
+        Self::Unknown,
+    ];
+
+    /// supervisor's name for it, such as `BACKOFF`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Backoff => "BACKOFF",
+            Self::Stopping => "STOPPING",
+            Self::Stopped => "STOPPED",
+            Self::Exited => "EXITED",
+            Self::Fatal => "FATAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
 impl Kind {
     /// The kind of an event name as supervisord writes it (upper case).
     pub fn of(eventname: &str) -> Self {
         let family = |name: &str| covers(name, eventname);
+        let state = eventname.strip_prefix("PROCESS_STATE_").and_then(State::of);
         match eventname {
-            "PROCESS_STATE_STARTING" => Self::ProcessState(State::Starting),
-            "PROCESS_STATE_RUNNING" => Self::ProcessState(State::Running),
-            "PROCESS_STATE_BACKOFF" => Self::ProcessState(State::Backoff),
-            "PROCESS_STATE_STOPPING" => Self::ProcessState(State::Stopping),
-            "PROCESS_STATE_STOPPED" => Self::ProcessState(State::Stopped),
-            "PROCESS_STATE_EXITED" => Self::ProcessState(State::Exited),
-            "PROCESS_STATE_FATAL" => Self::ProcessState(State::Fatal),
-            "PROCESS_STATE_UNKNOWN" => Self::ProcessState(State::Unknown),
+            _ if let Some(state) = state => Self::ProcessState(state),
             "REMOTE_COMMUNICATION" => Self::RemoteCommunication,
             "SUPD_GAP" => Self::Gap,
             "SUPD_MARK" => Self::Mark,

@@ -6,7 +6,17 @@
 //! ```
 //!
 //! The same steps as PEventListenerDispatcher in supervisor's dispatchers.py (4.2.5, 4.3.0), its oddities included:
-//! a `RESULT 0` is acted on only when another byte comes, and then counts as a rejection.
+//! a `RESULT 0` is acted on only when another byte comes, and then counts as a rejection. The supervisord in Go
+//! (`EventListener` in its events.go) reads lines instead, and knows no UNKNOWN:
+//!
+//! ```text
+//! Acknowledged --a line READY--> Ready --send--> Busy --RESULT 2 OK, RESULT 4 FAIL, any other line--> Acknowledged
+//!                                                Busy --RESULT n with any other body--> Ready
+//! ```
+
+use std::fmt;
+
+use super::profile::Profile;
 
 const READY: &[u8] = b"READY\n";
 /// supervisord cuts this many bytes off a result line without looking at them.
@@ -34,13 +44,41 @@ pub enum Reaction {
     Accepted,
     /// A result with any other body: the event is sent again.
     Rejected(Vec<u8>),
+    /// Go alone: a line that is no result. The event waits for the next READY, as after `RESULT 4\nFAIL`.
+    NoResult(Vec<u8>),
     /// It broke the protocol, with this; an event in hand is sent again to another.
     Unknown(Vec<u8>),
+}
+
+impl Reaction {
+    /// The state in which it leaves the listener.
+    pub(super) fn leads_to(&self, profile: Profile) -> ListenerState {
+        match self {
+            Self::Ready => ListenerState::Ready,
+            Self::Accepted => ListenerState::Acknowledged,
+            // It is sent again without a READY.
+            Self::Rejected(result) if profile == Profile::Go && result != b"FAIL" => ListenerState::Ready,
+            Self::Rejected(_) | Self::NoResult(_) => ListenerState::Acknowledged,
+            Self::Unknown(_) => ListenerState::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for ListenerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Acknowledged => "ACKNOWLEDGED",
+            Self::Ready => "READY",
+            Self::Busy => "BUSY",
+            Self::Unknown => "UNKNOWN",
+        })
+    }
 }
 
 /// What supervisord knows of one listener process.
 #[derive(Debug)]
 pub struct Dispatcher {
+    profile: Profile,
     state: ListenerState,
     buf: Vec<u8>,
     /// Length of the result that is being gathered; negative or too large ones never fill up.
@@ -50,11 +88,22 @@ pub struct Dispatcher {
 
 impl Default for Dispatcher {
     fn default() -> Self {
-        Self { state: ListenerState::Acknowledged, buf: Vec::new(), result_len: None, result: Vec::new() }
+        Self::new(Profile::default())
     }
 }
 
 impl Dispatcher {
+    /// A listener that has said nothing.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            state: ListenerState::Acknowledged,
+            buf: Vec::new(),
+            result_len: None,
+            result: Vec::new(),
+        }
+    }
+
     /// The listener's state.
     pub fn state(&self) -> ListenerState {
         self.state
@@ -63,6 +112,11 @@ impl Dispatcher {
     /// An event has been written to the listener, which was Ready.
     pub fn sent(&mut self) {
         self.state = ListenerState::Busy;
+    }
+
+    /// What was to be sent could not be: the listener is Ready as before.
+    pub(super) fn unsent(&mut self) {
+        self.state = ListenerState::Ready;
     }
 
     /// Takes what the listener wrote, however it was cut; says what it meant, in order.
@@ -81,6 +135,9 @@ impl Dispatcher {
 
     fn step(&mut self) -> Option<Reaction> {
         match self.state {
+            ListenerState::Acknowledged | ListenerState::Ready if self.profile == Profile::Go => {
+                self.take_ready_line()
+            }
             ListenerState::Acknowledged if self.buf.len() < READY.len() => None,
             ListenerState::Acknowledged if self.buf.starts_with(READY) => {
                 self.buf.drain(..READY.len());
@@ -99,6 +156,19 @@ impl Dispatcher {
         }
     }
 
+    /// Go: whatever is no line READY is passed over. A READY before its time counts once its time has come.
+    fn take_ready_line(&mut self) -> Option<Reaction> {
+        if self.state == ListenerState::Ready {
+            return None;
+        }
+        let newline = memchr::memchr(b'\n', &self.buf)?;
+        let is_ready = self.buf.drain(..=newline).eq(READY.iter().copied());
+        is_ready.then(|| {
+            self.state = ListenerState::Ready;
+            Reaction::Ready
+        })
+    }
+
     fn poison(&mut self) -> Reaction {
         self.state = ListenerState::Unknown;
         Reaction::Unknown(std::mem::take(&mut self.buf))
@@ -106,15 +176,25 @@ impl Dispatcher {
 
     fn take_result_line(&mut self) -> Option<Reaction> {
         let newline = memchr::memchr(b'\n', &self.buf)?;
-        let digits = self.buf.get(RESULT_PREFIX..newline).unwrap_or_default();
-        // Python's int() takes blanks around the digits too.
-        match std::str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok()) {
-            Some(len) => {
+        let len = match self.profile {
+            Profile::Python3 | Profile::Python2 => {
+                // Python's int() takes blanks around the digits too.
+                let digits = self.buf.get(RESULT_PREFIX..newline).unwrap_or_default();
+                std::str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok())
+            }
+            Profile::Go => result_in_go(&self.buf[..newline]),
+        };
+        match (len, self.profile) {
+            (Some(len), _) => {
                 self.buf.drain(..=newline);
                 self.result_len = Some(len);
                 None
             }
-            None => Some(self.poison()),
+            (None, Profile::Go) => {
+                self.state = ListenerState::Acknowledged;
+                Some(Reaction::NoResult(self.buf.drain(..=newline).collect()))
+            }
+            (None, _) => Some(self.poison()),
         }
     }
 
@@ -127,9 +207,20 @@ impl Dispatcher {
             return None;
         }
         self.result_len = None;
-        self.state = ListenerState::Acknowledged;
         let result = std::mem::take(&mut self.result);
-        Some(if result == b"OK" { Reaction::Accepted } else { Reaction::Rejected(result) })
+        let reaction = if result == b"OK" { Reaction::Accepted } else { Reaction::Rejected(result) };
+        self.state = reaction.leads_to(self.profile);
+        Some(reaction)
+    }
+}
+
+/// The length in a result line as the supervisord in Go reads it: two words, the number not negative.
+fn result_in_go(line: &[u8]) -> Option<i64> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some("RESULT"), Some(len), None) => len.parse().ok().filter(|&len: &i64| len >= 0),
+        _ => None,
     }
 }
 
@@ -206,5 +297,19 @@ mod tests {
         assert_eq!(dispatcher.feed(b"hello"), []);
         assert_eq!(dispatcher.feed(b" world\n"), [Reaction::Unknown(b"hello world\n".into())]);
         assert_eq!(dispatcher.state(), ListenerState::Unknown);
+    }
+    #[test]
+    fn in_go_junk_is_passed_over_and_nothing_poisons() {
+        let mut dispatcher = Dispatcher::new(Profile::Go);
+        assert_eq!(dispatcher.feed(b"hello\nREADY\r\n\nREADY\n"), [Reaction::Ready]);
+        dispatcher.sent();
+        assert_eq!(dispatcher.feed(b"chatter\n"), [Reaction::NoResult(b"chatter\n".into())]);
+        assert_eq!(dispatcher.state(), ListenerState::Acknowledged);
+        assert_eq!(dispatcher.feed(b"READY\n"), [Reaction::Ready]);
+        dispatcher.sent();
+        assert_eq!(dispatcher.feed(b"RESULT 2\nNO"), [Reaction::Rejected(b"NO".into())]);
+        assert_eq!(dispatcher.state(), ListenerState::Ready, "sent again at once");
+        dispatcher.sent();
+        assert_eq!(dispatcher.feed(b"RESULT 2\nOK\nREADY\n"), [Reaction::Accepted, Reaction::Ready]);
     }
 }
