@@ -228,7 +228,7 @@ fn what_cannot_be_played_is_said() {
         .code(1)
         .stderr("supd-mock: open 'missing': No such file or directory (os error 2)\n");
     sandbox.write("empty", "");
-    replay("empty").assert().code(1).stderr("supd-mock: read 'empty': it holds no event\n");
+    replay("empty").assert().code(1).stderr("supd-mock: read 'empty': no event to play\n");
     sandbox.write("gap", "{\"eventname\":\"TICK_5\"}\n");
     replay("gap")
         .assert()

@@ -121,6 +121,19 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     duration.try_into().map_err(|_| "a span of time cannot be negative".into())
 }
 
+/// Parses a moment: RFC 3339 such as `2026-01-05T08:00:00Z`, or a span of time ago such as `2h`.
+///
+/// # Errors
+/// A one-line message.
+pub fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    if let Ok(moment) = text.trim().parse() {
+        return Ok(moment);
+    }
+    let ago =
+        duration(text).map_err(|_| "neither a time such as 2026-01-05T08:00:00Z nor a span such as 2h")?;
+    jiff::Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+}
+
 /// Parses a size in bytes: `65536`, `64KiB`, `16MiB`, `1GB`.
 ///
 /// # Errors
@@ -144,6 +157,13 @@ mod tests {
         for wrong in ["90", "", "-1s", "soon"] {
             duration(wrong).expect_err(wrong);
         }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_how_long_ago() {
+        assert_eq!(moment("2026-01-05T08:00:00+01:00"), Ok("2026-01-05T07:00:00Z".parse().unwrap()));
+        assert!(moment("2h").unwrap() < jiff::Timestamp::now());
+        moment("yesterdayish").unwrap_err();
     }
 
     #[test]

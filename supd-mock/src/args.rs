@@ -1,13 +1,11 @@
 //! The command line.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use supd_core::reader::Form;
 use supd_core::{LenUnit, cli};
 
 use crate::generate::Scenario;
+use crate::replay::Replay;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,53 +32,9 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    Replay(Replay),
+    Replay(Box<Replay>),
     Emit(Emit),
     Generate(Generate),
-}
-
-/// Start a listener as supervisord does, and play events into it
-///
-/// The listener gets pipes, a process group and the environment that supervisord gives, and one event after another,
-/// each when it is READY for it. For each event one line of JSON goes to standard output: serial, eventname, result
-/// and latency (seconds from writing the event to reading its result); a summary goes to standard error. An event
-/// that the listener rejects is sent again, as supervisord does, ten times at most. After the last event standard
-/// input is closed; then all processes that the listener started may finish.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Replay {
-    /// What to play: records (NDJSON) or a raw capture, '-' for standard input; a short bad day when not given
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) events: Option<PathBuf>,
-
-    /// Form of the events
-    #[arg(long, value_enum, default_value = "auto", value_name = "FORM")]
-    pub(crate) from: Form,
-
-    /// How much faster than the records' own times, 'max' for as fast as the listener takes them; a raw capture,
-    /// which has no times, is always played so
-    #[arg(long, value_name = "FACTOR", value_parser = Speed::parse, default_value = "1")]
-    pub(crate) speed: Speed,
-
-    /// What an event's length counts; characters unless given or known from a raw capture
-    #[arg(long, value_enum, value_name = "UNIT")]
-    pub(crate) len: Option<LenUnit>,
-
-    /// The listener's name, in SUPERVISOR_PROCESS_NAME and SUPERVISOR_GROUP_NAME
-    #[arg(long, default_value = "listener")]
-    pub(crate) name: String,
-
-    /// How long the listener may take to be READY, and for each event
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "10s")]
-    pub(crate) timeout: Duration,
-
-    /// How long the listener and all it started may take to finish after the last event, before SIGTERM,
-    /// and again before SIGKILL
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "10s")]
-    pub(crate) stop_timeout: Duration,
-
-    /// The listener and its arguments
-    #[arg(last = true, required = true, value_name = "LISTENER")]
-    pub(crate) listener: Vec<OsString>,
 }
 
 /// Write records as the bytes that supervisord sends
@@ -111,25 +65,6 @@ pub(crate) struct Generate {
     pub(crate) seed: u64,
 }
 
-/// How fast to replay.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Speed {
-    /// So many times as fast as it happened.
-    Times(f64),
-    /// As fast as the listener takes it.
-    Max,
-}
-
-impl Speed {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        match text.parse::<f64>() {
-            _ if text == "max" => Ok(Self::Max),
-            Ok(factor) if factor > 0.0 && factor.is_finite() => Ok(Self::Times(factor)),
-            _ => Err("not a factor such as 1, 0.5 or 10, nor 'max'"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -139,14 +74,5 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_speed_is_a_positive_factor_or_max() {
-        assert_eq!(Speed::parse("max"), Ok(Speed::Max));
-        assert_eq!(Speed::parse("2.5"), Ok(Speed::Times(2.5)));
-        for wrong in ["0", "-1", "fast", "inf", "NaN", ""] {
-            Speed::parse(wrong).unwrap_err();
-        }
     }
 }

@@ -1,7 +1,9 @@
-//! The events to play: read from a file bit by bit, or the built-in bad day.
+//! The events to play: read bit by bit from files, spool directories or standard input, or the built-in bad day.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -9,17 +11,18 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
 use supd_core::input::{Source, Watch};
 use supd_core::reader::{Form, Item, Reader};
-use supd_core::{Kind, LenUnit, Record, stdio};
+use supd_core::{Event, Kind, LenUnit, Record, stdio};
 
 use crate::generate;
+use crate::renumber::Renumber;
 
 /// An event as it will be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
-    pub(crate) serial: u64,
-    pub(crate) eventname: String,
-    pub(crate) wire: Vec<u8>,
-    /// How long after the first event it happened, where that is known.
+    pub(crate) event: Event,
+    /// How its length was counted, where that is known.
+    pub(crate) unit: Option<LenUnit>,
+    /// How long after the first event it happens; nothing for what has no time.
     pub(crate) at: Option<Duration>,
 }
 
@@ -33,30 +36,89 @@ pub(crate) enum Next<'a> {
     End,
 }
 
+/// Which events to play, and how often.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    /// Files, directories of segments, or `-`; the bad day when there are none.
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) form: Form,
+    pub(crate) passes: u32,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Selection {
+    fn covers(&self, ts: Option<Timestamp>) -> bool {
+        let since = self.since.is_none_or(|since| ts.is_some_and(|ts| ts >= since));
+        since && self.until.is_none_or(|until| ts.is_some_and(|ts| ts < until))
+    }
+}
+
 /// Events in the order in which they are sent.
 pub(crate) struct Events {
-    /// What is still to be read; `None` when all has been.
+    selection: Selection,
+    /// What is still to be opened, and which of the paths over all passes it belongs to.
+    ahead: VecDeque<(usize, PathBuf)>,
+    /// What is being read.
     file: Option<(Source, Reader)>,
+    pass: usize,
     queue: VecDeque<Planned>,
-    first: Option<Timestamp>,
-    unit: Option<LenUnit>,
+    renumber: Option<Renumber>,
+    timeline: Timeline,
     malformed: u64,
 }
 
 impl Events {
-    /// The events of a file. A given unit overrides a capture's own.
-    pub(crate) fn read_from(source: Source, form: Form, unit: Option<LenUnit>) -> Self {
-        let reader = Reader::new(form, source.name());
-        Self { file: Some((source, reader)), queue: VecDeque::new(), first: None, unit, malformed: 0 }
+    /// Opens the first file.
+    ///
+    /// # Errors
+    /// When it, or a directory, cannot be read.
+    pub(crate) fn open(selection: &Selection) -> anyhow::Result<Self> {
+        let mut events = Self::new(selection.clone(), Some(Renumber::default()));
+        let mut pass = 0;
+        for _ in 0..selection.passes {
+            for path in &selection.paths {
+                events.ahead.extend(segments(path)?.into_iter().map(|file| (pass, file)));
+                pass += 1;
+            }
+            if selection.paths.is_empty() {
+                generate::bad_day().iter().try_for_each(|record| events.plan(pass, record, None))?;
+                pass += 1;
+            }
+        }
+        events.open_next()?;
+        Ok(events)
     }
 
-    /// The built-in bad day.
-    pub(crate) fn bad_day(unit: Option<LenUnit>) -> anyhow::Result<Self> {
-        let mut events = Self { file: None, queue: VecDeque::new(), first: None, unit, malformed: 0 };
-        for record in generate::bad_day() {
-            events.plan(&record, None)?;
+    /// The events of one open file, with the numbers that they have.
+    pub(crate) fn read_from(source: Source) -> Self {
+        let mut events = Self::new(Selection::default(), None);
+        let reader = Reader::new(Form::Auto, source.name());
+        events.file = Some((source, reader));
+        events
+    }
+
+    fn new(selection: Selection, renumber: Option<Renumber>) -> Self {
+        Self {
+            selection,
+            ahead: VecDeque::new(),
+            file: None,
+            pass: 0,
+            queue: VecDeque::new(),
+            renumber,
+            timeline: Timeline::default(),
+            malformed: 0,
         }
-        Ok(events)
+    }
+
+    fn open_next(&mut self) -> anyhow::Result<()> {
+        if let Some((pass, path)) = self.ahead.pop_front() {
+            let source = Source::open(Some(&path))?;
+            let reader = Reader::new(self.selection.form, source.name());
+            self.file = Some((source, reader));
+            self.pass = pass;
+        }
+        Ok(())
     }
 
     /// The next event, without taking it; does not wait for whoever writes them.
@@ -103,9 +165,9 @@ impl Events {
             return Ok(());
         };
         let ended = reader.take(source.read(&mut Watch::default(), &mut || Ok(()))?);
-        let name = reader.name().to_owned();
+        let (name, pass) = (reader.name().to_owned(), self.pass);
         reader.each(|Item { record, unit, .. }| {
-            self.plan(&record, unit).unwrap_or_else(|error| {
+            self.plan(pass, &record, unit).unwrap_or_else(|error| {
                 log::error!("read '{name}': {error:#}; skipped");
                 self.malformed += 1;
             });
@@ -113,26 +175,75 @@ impl Events {
         })?;
         if ended {
             self.malformed += reader.malformed();
+            self.open_next()?;
         } else {
             self.file = Some((source, reader));
         }
         Ok(())
     }
 
-    fn plan(&mut self, record: &Record, unit: Option<LenUnit>) -> anyhow::Result<()> {
+    fn plan(&mut self, pass: usize, record: &Record, unit: Option<LenUnit>) -> anyhow::Result<()> {
+        let ts = record.ts.as_deref().and_then(|ts| ts.parse().ok());
         // What our own programs add never was on supervisord's wire.
-        if matches!(record.kind(), Kind::Mark | Kind::Gap) {
+        if matches!(record.kind(), Kind::Mark | Kind::Gap) || !self.selection.covers(ts) {
             return Ok(());
         }
-        let event = record.to_event().with_context(|| record.eventname.clone())?;
-        let ts: Option<Timestamp> = record.ts.as_deref().and_then(|ts| ts.parse().ok());
-        let since_first = ts.map(|ts| ts.duration_since(*self.first.get_or_insert(ts)));
-        self.queue.push_back(Planned {
-            serial: event.header.serial,
-            wire: event.encode(self.unit.or(unit).unwrap_or(LenUnit::Chars)),
-            eventname: event.header.eventname,
-            at: since_first.and_then(|since| Duration::try_from(since).ok()),
-        });
+        let mut event = record.to_event().with_context(|| record.eventname.clone())?;
+        if let Some(renumber) = &mut self.renumber {
+            renumber.apply(pass, record, &mut event.header);
+        }
+        self.queue.push_back(Planned { event, unit, at: ts.map(|ts| self.timeline.at(pass, ts)) });
         Ok(())
+    }
+}
+
+/// The segments of a spool directory in order; anything else is itself.
+fn segments(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let error = || format!("read directory '{}'", path.display());
+    let entries =
+        fs::read_dir(path).with_context(error)?.collect::<Result<Vec<_>, _>>().with_context(error)?;
+    let is_segment = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "ndjson");
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_segment).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// When events happen: each path keeps its own spacing, and begins where the one before ended.
+#[derive(Debug, Default)]
+struct Timeline {
+    pass: usize,
+    first: Option<Timestamp>,
+    base: Duration,
+    last: Duration,
+}
+
+impl Timeline {
+    fn at(&mut self, pass: usize, ts: Timestamp) -> Duration {
+        if self.pass != pass {
+            *self = Self { pass, first: None, base: self.last, last: self.last };
+        }
+        let since = ts.duration_since(*self.first.get_or_insert(ts));
+        // A clock that was set back makes nobody wait.
+        self.last = self.last.max(self.base + Duration::try_from(since).unwrap_or_default());
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_begins_where_the_one_before_ended_and_time_never_goes_back() {
+        let mut timeline = Timeline::default();
+        let mut at = |pass, ts: &str| timeline.at(pass, ts.parse().unwrap()).as_secs();
+        assert_eq!(at(0, "2026-01-05T08:00:00Z"), 0);
+        assert_eq!(at(0, "2026-01-05T08:00:09Z"), 9);
+        assert_eq!(at(0, "2026-01-05T08:00:05Z"), 9);
+        assert_eq!(at(1, "2026-01-05T08:00:00Z"), 9);
+        assert_eq!(at(1, "2026-01-05T08:00:02Z"), 11);
     }
 }

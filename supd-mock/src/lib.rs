@@ -1,11 +1,16 @@
 //! `supd-mock`: plays supervisord, so that a listener can be tried, tested and fed without it.
 
 pub mod args;
+mod daemon;
 mod emit;
 mod events;
+mod fault;
 mod generate;
+mod listeners;
 mod process;
+mod renumber;
 mod replay;
+mod transcript;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use super::pool::Noted;
 use super::{Id, Member, Profile, Report, Step, Supervisor};
 use crate::event::{Event, Payload};
 use crate::kind::{Kind, State};
-use crate::wire::Header;
+use crate::wire::{Header, LenUnit};
 
 impl Supervisor {
     /// An event happens. One that nobody subscribes to takes no number, except in Go.
@@ -20,23 +20,24 @@ impl Supervisor {
             eventname: eventname.to_owned(),
             ..Header::default()
         };
-        if self.hand_out(Event { header, payload }, false) || self.config.profile == Profile::Go {
+        if self.hand_out(Event { header, payload }, false, None) || self.config.profile == Profile::Go {
             self.serial += 1;
         }
     }
 
-    /// An event that happened elsewhere keeps its serial, and with `as_recorded` all of its header.
-    pub fn replay(&mut self, mut event: Event, as_recorded: bool) {
+    /// An event that happened elsewhere keeps its serial, with `as_recorded` all of its header, and its unit of `len`
+    /// where that is known.
+    pub fn replay(&mut self, mut event: Event, as_recorded: bool, unit: Option<LenUnit>) {
         if !as_recorded {
             event.header.server.clone_from(&self.config.identifier);
         }
         self.serial = self.serial.max(event.header.serial + 1);
-        self.hand_out(event, as_recorded);
+        self.hand_out(event, as_recorded, unit);
     }
 
-    fn hand_out(&mut self, event: Event, as_recorded: bool) -> bool {
+    fn hand_out(&mut self, event: Event, as_recorded: bool, unit: Option<LenUnit>) -> bool {
         let Some(event) = self.config.profile.adapt(event) else { return false };
-        let event = Noted::new(event, as_recorded);
+        let event = Noted::new(event, as_recorded, unit);
         let mut taken = false;
         for pool in 0..self.pools.len() {
             for _ in 0..self.pools[pool].subscriptions(&event.event.header.eventname) {
@@ -129,18 +130,18 @@ impl Supervisor {
             return;
         };
         let wire = self.encode(&event, pool, poolserial);
-        let serial = event.event.header.serial;
+        let Header { serial, eventname, .. } = event.event.header.clone();
         let member = &mut self.members[id];
         member.dispatcher.sent();
         member.in_hand = Some(event);
         self.steps.push_back(Step::Write(id, wire));
         let process = self.name(id).to_owned();
-        self.report(Report::Sent { process, serial });
+        self.report(Report::Sent { process, serial, eventname });
     }
 
     fn encode(&self, noted: &Noted, pool: usize, poolserial: u64) -> Vec<u8> {
         let kind = Kind::of(&noted.event.header.eventname);
-        let unit = self.config.len.unwrap_or(self.config.profile.len_unit(kind));
+        let unit = self.config.len.or(noted.unit).unwrap_or_else(|| self.config.profile.len_unit(kind));
         if noted.as_recorded {
             return noted.event.encode(unit);
         }

@@ -87,6 +87,8 @@ pub struct Supervisor {
     members: Vec<Member>,
     serial: u64,
     steps: VecDeque<Step>,
+    /// Whether nothing is started any more.
+    retired: bool,
     /// The pools that are still to be stopped, last first.
     stopping: Option<Vec<usize>>,
 }
@@ -102,6 +104,7 @@ impl Supervisor {
             sections: Vec::new(),
             members: Vec::new(),
             steps: VecDeque::new(),
+            retired: false,
             stopping: None,
             config,
         };
@@ -131,12 +134,11 @@ impl Supervisor {
 
     /// Moves things on: what is due happens, and pools look for members that are READY.
     pub fn turn(&mut self, now: Instant) {
-        let shutting_down = self.stopping.is_some();
         self.stop_next(now);
         for pool in self.by_priority() {
             for id in 0..self.members.len() {
                 if self.members[id].pool == pool {
-                    let acts = self.members[id].process.transition(now, shutting_down);
+                    let acts = self.members[id].process.transition(now, self.retired);
                     self.perform(id, acts);
                 }
             }
@@ -229,9 +231,15 @@ impl Supervisor {
         self.perform(id, acts);
     }
 
+    /// From now on nothing is started: what ends stays ended.
+    pub fn retire(&mut self) {
+        self.retired = true;
+    }
+
     /// Stops everything, the pools of the highest priority first; nothing is started any more.
     pub fn shut_down(&mut self, now: Instant) {
         if self.stopping.is_none() {
+            self.retired = true;
             self.stopping = Some(self.by_priority());
             if self.config.announce {
                 self.notify("SUPERVISOR_STATE_CHANGE_STOPPING", Payload::default());
@@ -258,12 +266,18 @@ impl Supervisor {
 
     /// Whether nothing runs, and nothing will be started by itself.
     pub fn is_down(&self) -> bool {
-        self.members.iter().all(|member| member.process.is_down() && member.process.due().is_none())
+        let rests = |member: &Member| self.retired || member.process.due().is_none();
+        self.members.iter().all(|member| member.process.is_down() && rests(member))
     }
 
-    /// Whether every event that was taken has been answered or dropped.
-    pub fn is_idle(&self) -> bool {
-        self.pools.iter().all(Pool::is_empty) && self.members.iter().all(|member| member.in_hand.is_none())
+    /// How many events wait in buffers, those that were sent and not answered aside.
+    pub fn waiting(&self) -> usize {
+        self.pools.iter().map(Pool::waiting).sum()
+    }
+
+    /// How many events were sent and not answered.
+    pub fn in_hand(&self) -> usize {
+        self.members.iter().filter(|member| member.in_hand.is_some()).count()
     }
 
     /// Whether every pool could take another event without dropping one.
@@ -277,6 +291,14 @@ impl Supervisor {
         member.process.state() == State::Running
             && member.dispatcher.state() == ListenerState::Ready
             && !member.deaf
+    }
+
+    /// Whether this process will be sent nothing more by itself: it is down for good, broke the protocol, or closed its
+    /// standard input.
+    pub fn is_lost(&self, id: Id) -> bool {
+        let Member { process, dispatcher, deaf, .. } = &self.members[id];
+        let is_down = process.is_down() && (self.retired || process.due().is_none());
+        is_down || *deaf || dispatcher.state() == ListenerState::Unknown
     }
 
     /// All processes.

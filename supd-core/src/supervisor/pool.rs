@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::profile::Profile;
 use crate::event::Event;
 use crate::kind::EventPattern;
+use crate::wire::LenUnit;
 
 /// A listener section of a configuration, by supervisor's names.
 #[derive(Debug, Clone)]
@@ -31,13 +32,15 @@ pub(super) struct Noted {
     pub(super) event: Event,
     /// Whether its header goes out as it is.
     pub(super) as_recorded: bool,
+    /// What its length counted where it was recorded.
+    pub(super) unit: Option<LenUnit>,
     /// Its number in each pool that has taken it.
     poolserials: RefCell<Vec<(usize, u64)>>,
 }
 
 impl Noted {
-    pub(super) fn new(event: Event, as_recorded: bool) -> Rc<Self> {
-        Rc::new(Self { event, as_recorded, poolserials: RefCell::default() })
+    pub(super) fn new(event: Event, as_recorded: bool, unit: Option<LenUnit>) -> Rc<Self> {
+        Rc::new(Self { event, as_recorded, unit, poolserials: RefCell::default() })
     }
 
     fn poolserial(&self, pool: usize) -> Option<u64> {
@@ -72,8 +75,8 @@ impl Pool {
         self.buffer.len() < self.config.buffer_size
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+    pub(super) fn waiting(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Takes an event, new or, at the head, again. `busy` members hold events that, in Go, still count.

@@ -30,6 +30,8 @@ pub enum Report {
         process: String,
         /// The event's.
         serial: u64,
+        /// The event's.
+        eventname: String,
     },
     /// A listener accepted an event.
     Accepted {
@@ -70,7 +72,7 @@ impl fmt::Display for Report {
                 write!(f, "{process} {} -> {}", change.from.name(), change.to.name())
             }
             Self::Listener { process, from, to } => write!(f, "{process} {from} -> {to}"),
-            Self::Sent { process, serial } => write!(f, "{process} sent {serial}"),
+            Self::Sent { process, serial, .. } => write!(f, "{process} sent {serial}"),
             Self::Accepted { process, serial } => write!(f, "{process} accepted {serial}"),
             Self::Rejected { process, serial, .. } => write!(f, "{process} rejected {serial}"),
             Self::Poisoned { process, output } => {

@@ -165,7 +165,7 @@ fn a_listener_that_dies_busy_is_started_again_and_sent_the_event_again() {
     scene.says(0, b"READY\n");
     assert_eq!(scene.after(1), ["p STARTING -> RUNNING", "p sent 0"]);
     assert_eq!(scene.exits(0, 0), ["p RUNNING -> EXITED", "p rejected 0"], "0 is expected");
-    assert!(!scene.supervisor.is_idle() && scene.supervisor.is_down());
+    assert!(scene.supervisor.waiting() == 1 && scene.supervisor.is_down());
 }
 
 #[test]
