@@ -102,6 +102,14 @@ impl Source {
         Ok(&self.buf[..bytes])
     }
 
+    /// Whether a read would not wait.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn has_input(&self) -> anyhow::Result<bool> {
+        self.is_ready(&mut Watch::default(), Some(Instant::now()))
+    }
+
     fn is_ready(&self, watch: &mut Watch, until: Option<Instant>) -> anyhow::Result<bool> {
         let stdout = io::stdout();
         let mut fds = vec![PollFd::new(&self.file, PollFlags::IN)];

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use supd_core::{LenUnit, cli};
 
 use crate::generate::Scenario;
+use crate::play::Play;
 use crate::replay::Replay;
 
 const EXAMPLES: &str = "\
@@ -33,6 +34,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Replay(Box<Replay>),
+    Play(Play),
     Emit(Emit),
     Generate(Generate),
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
@@ -147,8 +147,10 @@ impl Daemon {
         for (id, running) in self.running.iter().enumerate() {
             let Some(Running { process, outgoing, pace }) = running else { continue };
             let stdin = process.stdin.as_ref().filter(|_| !outgoing.is_empty() && pace.is_over());
-            watched.extend(process.stdout.as_ref().map(|fd| (fd.as_fd(), PollFlags::IN, Meaning::Stdout(id))));
-            watched.extend(process.stderr.as_ref().map(|fd| (fd.as_fd(), PollFlags::IN, Meaning::Stderr(id))));
+            watched
+                .extend(process.stdout.as_ref().map(|fd| (fd.as_fd(), PollFlags::IN, Meaning::Stdout(id))));
+            watched
+                .extend(process.stderr.as_ref().map(|fd| (fd.as_fd(), PollFlags::IN, Meaning::Stderr(id))));
             watched.extend(stdin.map(|fd| (fd.as_fd(), PollFlags::OUT, Meaning::Stdin(id))));
         }
         let lingering = self.lingering.iter().enumerate();
@@ -334,6 +336,23 @@ impl Daemon {
             self.children.reap();
             self.children.none_left()
         }
+    }
+
+    /// Waits for what dead listeners left behind; with SIGTERM, then SIGKILL, when it takes longer than that.
+    pub(crate) fn end_orphans(&mut self, patience: Duration) -> anyhow::Result<()> {
+        for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
+            if let Some(signal) = signal {
+                self.signal_all(signal);
+            }
+            let until = Instant::now() + patience;
+            while Instant::now() < until {
+                if self.is_gone() {
+                    return Ok(());
+                }
+                self.turn(Some(until), None)?;
+            }
+        }
+        Ok(())
     }
 
     /// Signals all listeners' groups, and what dead ones left behind.

@@ -7,6 +7,7 @@ mod events;
 mod fault;
 mod generate;
 mod listeners;
+mod play;
 mod process;
 mod renumber;
 mod replay;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         stdio::refuse_supervisords_pipe()?;
         match args.command {
             Command::Replay(replay) => replay::run(&replay),
+            Command::Play(play) => play::run(&play),
             Command::Emit(emit) => emit::run(&emit),
             Command::Generate(generate) => generate::run(&generate),
         }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use similar::TextDiff;
+use supd_core::stdio;
 use supd_core::supervisor::{ListenerState, Report};
 
 /// Writes a transcript, keeps one for a comparison, or both.
@@ -21,6 +22,7 @@ use supd_core::supervisor::{ListenerState, Report};
 pub(crate) struct Transcript {
     file: Option<(BufWriter<File>, PathBuf)>,
     lines: Option<Vec<String>>,
+    to_stdout: bool,
 }
 
 impl Transcript {
@@ -30,7 +32,12 @@ impl Transcript {
             let file = File::create(path).with_context(|| format!("create '{}'", path.display()))?;
             anyhow::Ok((BufWriter::new(file), path.to_owned()))
         };
-        Ok(Self { file: path.map(open).transpose()?, lines: keep.then(Vec::new) })
+        Ok(Self { file: path.map(open).transpose()?, lines: keep.then(Vec::new), to_stdout: false })
+    }
+
+    /// Writes each line to standard output at once.
+    pub(crate) fn to_stdout() -> Self {
+        Self { file: None, lines: None, to_stdout: true }
     }
 
     /// An event was written to a listener.
@@ -65,6 +72,9 @@ impl Transcript {
 
     fn line(&mut self, process: &str, direction: char, text: &str) -> anyhow::Result<()> {
         let line = format!("{process} {direction} {text}\n");
+        if self.to_stdout {
+            stdio::print(line.as_bytes())?;
+        }
         if let Some((file, path)) = &mut self.file {
             file.write_all(line.as_bytes()).with_context(|| format!("write '{}'", path.display()))?;
         }

@@ -23,7 +23,11 @@ pub(crate) fn bad_day() -> Vec<Record> {
     world.starting(mailer, 0);
     world.gives_up(mailer, 200);
     world.wait_ms(400);
-    world.logs(cafe, "Traceback (most recent call last):\n  ValueError: 'é漢字😀' is not a number\n");
+    world.logs(
+        cafe,
+        "stderr",
+        "Traceback (most recent call last):\n  ValueError: 'é漢字😀' is not a number\n",
+    );
     world.wait_ms(2);
     world.exited(cafe, false);
     world.restarted(cafe, 300);

@@ -12,7 +12,9 @@ use supd_core::{cli, stdio};
 
 use crate::args::Generate;
 pub(crate) use day::bad_day;
+pub(crate) use rng::Rng;
 pub(crate) use scenario::Scenario;
+pub(crate) use world::World;
 
 pub(crate) fn run(args: &Generate) -> anyhow::Result<u8> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());

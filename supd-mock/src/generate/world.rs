@@ -2,7 +2,7 @@
 //! every serial, pid and time follows the one before.
 
 use jiff::{SignedDuration, Timestamp};
-use supd_core::{Payload, Record};
+use supd_core::{Payload, Record, State};
 
 use super::rng::Rng;
 
@@ -22,17 +22,30 @@ pub(crate) struct World {
 pub(crate) struct Process {
     group: String,
     name: String,
-    state: &'static str,
+    state: State,
     pid: u64,
+}
+
+impl Process {
+    /// `group:name`, or the name alone where both are the same.
+    pub(crate) fn name(&self) -> String {
+        if self.group == self.name { self.name.clone() } else { format!("{}:{}", self.group, self.name) }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    fn named(name: &str, state: State, pid: u64) -> Self {
+        let (group, name) = name.split_once(':').unwrap_or((name, name));
+        Self { group: group.to_owned(), name: name.to_owned(), state, pid }
+    }
 }
 
 impl World {
     /// A supervisord that has not started anything, with these processes (`group:name`, or a name alone).
     pub(crate) fn new(host: &str, now: Timestamp, rng: &mut Rng, names: &[&str]) -> Self {
-        let process = |name: &&str| {
-            let (group, name) = name.split_once(':').unwrap_or((name, name));
-            Process { group: group.to_owned(), name: name.to_owned(), state: "STOPPED", pid: 0 }
-        };
+        let process = |name: &&str| Process::named(name, State::Stopped, 0);
         Self {
             host: host.to_owned(),
             boot: format!("{:08x}-1-{}", rng.between(0, u32::MAX.into()), rng.between(100, 99_999)),
@@ -42,6 +55,16 @@ impl World {
             processes: names.iter().map(process).collect(),
             events: Vec::new(),
         }
+    }
+
+    /// The process of this name; one that has not been heard of has been RUNNING all along.
+    pub(crate) fn process(&mut self, name: &str) -> usize {
+        if let Some(known) = self.processes.iter().position(|process| process.name() == name) {
+            return known;
+        }
+        self.next_pid += 1;
+        self.processes.push(Process::named(name, State::Running, self.next_pid));
+        self.processes.len() - 1
     }
 
     pub(crate) fn wait_ms(&mut self, ms: u64) {
@@ -63,15 +86,15 @@ impl World {
     pub(crate) fn starting(&mut self, index: usize, tries: u64) {
         self.next_pid += 1;
         self.processes[index].pid = self.next_pid;
-        self.change(index, "STARTING", |payload, _| payload.tries = Some(tries));
+        self.change(index, State::Starting, |payload, _| payload.tries = Some(tries));
     }
 
     pub(crate) fn running(&mut self, index: usize) {
-        self.change(index, "RUNNING", |payload, pid| payload.pid = Some(pid));
+        self.change(index, State::Running, |payload, pid| payload.pid = Some(pid));
     }
 
     pub(crate) fn exited(&mut self, index: usize, expected: bool) {
-        self.change(index, "EXITED", |payload, pid| {
+        self.change(index, State::Exited, |payload, pid| {
             payload.expected = Some(expected);
             payload.pid = Some(pid);
         });
@@ -89,9 +112,9 @@ impl World {
     pub(crate) fn gives_up(&mut self, index: usize, pause_ms: u64) {
         for tries in 1..=4 {
             self.wait_ms(pause_ms / 10);
-            self.change(index, "BACKOFF", |payload, _| payload.tries = Some(tries));
+            self.change(index, State::Backoff, |payload, _| payload.tries = Some(tries));
             if tries == 4 {
-                self.change(index, "FATAL", |_, _| {});
+                self.change(index, State::Fatal, |_, _| {});
             } else {
                 self.wait_ms(pause_ms * tries);
                 self.starting(index, tries);
@@ -100,40 +123,49 @@ impl World {
     }
 
     pub(crate) fn stopped(&mut self, index: usize, ms: u64) {
-        self.change(index, "STOPPING", |payload, pid| payload.pid = Some(pid));
+        self.change(index, State::Stopping, |payload, pid| payload.pid = Some(pid));
         self.wait_ms(ms);
-        self.change(index, "STOPPED", |payload, pid| payload.pid = Some(pid));
+        self.change(index, State::Stopped, |payload, pid| payload.pid = Some(pid));
     }
 
-    /// A process writes to its standard error.
-    pub(crate) fn logs(&mut self, index: usize, text: &str) {
+    /// A process writes to its standard output or error.
+    pub(crate) fn logs(&mut self, index: usize, channel: &str, text: &str) {
+        let payload = Payload { channel: Some(channel.to_owned()), ..self.said(index, text) };
+        self.emit(&format!("PROCESS_LOG_{}", channel.to_ascii_uppercase()), payload);
+    }
+
+    /// A process writes between supervisor's communication tokens.
+    pub(crate) fn communicates(&mut self, index: usize, text: &str) {
+        let payload = self.said(index, text);
+        self.emit("PROCESS_COMMUNICATION_STDOUT", payload);
+    }
+
+    fn said(&self, index: usize, text: &str) -> Payload {
         let Process { group, name, pid, .. } = self.processes[index].clone();
-        let payload = Payload {
+        Payload {
             processname: Some(name),
             groupname: Some(group),
             pid: Some(pid),
-            channel: Some("stderr".into()),
             body: Some(text.into()),
             ..Payload::default()
-        };
-        self.emit("PROCESS_LOG_STDERR", payload);
+        }
     }
 
     pub(crate) fn shut_down(&mut self) {
         self.emit("SUPERVISOR_STATE_CHANGE_STOPPING", Payload::default());
     }
 
-    fn change(&mut self, index: usize, state: &'static str, fill: impl Fn(&mut Payload, u64)) {
+    fn change(&mut self, index: usize, state: State, fill: impl Fn(&mut Payload, u64)) {
         let process = &mut self.processes[index];
         let mut payload = Payload {
             processname: Some(process.name.clone()),
             groupname: Some(process.group.clone()),
-            from_state: Some(process.state.to_owned()),
+            from_state: Some(process.state.name().to_owned()),
             ..Payload::default()
         };
         fill(&mut payload, process.pid);
         process.state = state;
-        self.emit(&format!("PROCESS_STATE_{state}"), payload);
+        self.emit(&format!("PROCESS_STATE_{}", state.name()), payload);
     }
 
     fn emit(&mut self, eventname: &str, payload: Payload) {
