@@ -171,6 +171,18 @@ impl EventPattern {
             .ok_or_else(|| format!("no event has this name; there are {}", known_names()))
     }
 
+    /// Takes a full name of supervisor's own in any case, as supervisord does in `events=`; from EventTypes in its
+    /// events.py.
+    pub fn exact(name: &str) -> Option<Self> {
+        let wanted = name.to_uppercase();
+        Self::supervisors().find(|node| *node == wanted).map(|_| Self(wanted))
+    }
+
+    /// The names that supervisor knows, families first.
+    pub fn supervisors() -> impl Iterator<Item = &'static str> {
+        FAMILIES.into_iter().chain(NAMES).filter(|name| !covers("SUPD", name))
+    }
+
     /// Whether an event of this name is meant.
     pub fn covers(&self, eventname: &str) -> bool {
         covers(&self.0, eventname)
@@ -223,6 +235,16 @@ mod tests {
         assert!(!family.covers("PROCESS_STATEMENT"));
         assert!(!EventPattern::parse("tick_5").unwrap().covers("TICK_5000"));
         assert!(EventPattern::parse("EVENT").unwrap().covers("ANYTHING"));
+    }
+
+    #[test]
+    fn supervisord_takes_full_names_only() {
+        for name in ["process_state_EXITED", "TICK", "event", "PROCESS_GROUP"] {
+            assert_eq!(EventPattern::exact(name).unwrap().to_string(), name.to_ascii_uppercase());
+        }
+        for name in ["exited", "SUPD_GAP", "SUPD", "", " TICK"] {
+            assert_eq!(EventPattern::exact(name), None);
+        }
     }
 
     #[test]
