@@ -3,6 +3,8 @@
 mod harness;
 
 mod captures;
+mod config;
+mod lint;
 mod listen;
 mod mock;
 mod notify;

@@ -7,6 +7,7 @@ use supd_core::{LenUnit, cli};
 use crate::generate::Scenario;
 use crate::play::Play;
 use crate::replay::Replay;
+use crate::lint::Lint;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,10 +15,11 @@ Examples:
   supd-mock replay --events capture.raw -- python3 my_listener.py | jq .latency
   supd-mock generate --scenario flap --count 100 | supd-parse --to text
   supd-mock generate --scenario crash | supd-mock emit > capture.raw
+  supd-mock lint /etc/supervisor/supervisord.conf
 
 Exit status: 0 when all went well; 1 when a listener broke the protocol, did not
-accept an event or ended with an error, or a file could not be read; 2 for wrong
-usage.";
+accept an event or ended with an error, a configuration has errors, or a file
+could not be read; 2 for wrong usage.";
 
 /// Plays supervisord: replays events into any event listener, without supervisord
 #[derive(Debug, clap::Parser)]
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     Play(Play),
     Emit(Emit),
     Generate(Generate),
+    Lint(Lint),
 }
 
 /// Write records as the bytes that supervisord sends

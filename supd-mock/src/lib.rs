@@ -2,12 +2,14 @@
 
 pub mod args;
 mod daemon;
+mod config;
 mod emit;
 mod events;
 mod fault;
 mod generate;
 mod listeners;
 mod play;
+mod lint;
 mod process;
 mod renumber;
 mod replay;
@@ -34,6 +36,7 @@ pub fn main() -> ExitCode {
             Command::Play(play) => play::run(&play),
             Command::Emit(emit) => emit::run(&emit),
             Command::Generate(generate) => generate::run(&generate),
+            Command::Lint(lint) => lint::run(&lint),
         }
     })
 }

@@ -1,0 +1,1 @@
+//! What supd-mock finds wrong with a supervisord.conf.
