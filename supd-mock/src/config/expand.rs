@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::text::is_space;
+
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expansion {
@@ -58,29 +60,43 @@ impl fmt::Display for ExpandError {
 /// Replaces each `%(name)s`, and `%%` by `%`.
 ///
 /// Python formats a nameless `%s` with all names and values at once, which nobody means: that is refused here.
-pub(crate) fn expand(text: &str, expansions: &Expansions) -> Result<String, ExpandError> {
+///
+/// # Errors
+/// Everything that cannot be expanded.
+pub(crate) fn expand(text: &str, expansions: &Expansions) -> Result<String, Vec<ExpandError>> {
     let mut expanded = String::with_capacity(text.len());
+    let mut errors = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         expanded.push_str(&rest[..at]);
         let from = &rest[at..];
-        if let Some(after) = from.strip_prefix("%%") {
-            expanded.push('%');
-            rest = after;
-            continue;
+        match replace(from, expansions) {
+            Ok((length, replaced)) => {
+                expanded.push_str(&replaced);
+                rest = &from[length..];
+            }
+            Err(error) => {
+                errors.push(error);
+                rest = &from[1..];
+            }
         }
-        let name = from.strip_prefix("%(").and_then(name);
-        let name = name.ok_or_else(|| ExpandError::Stray(from.chars().take(8).collect()))?;
-        let expansion = expansions.get(name).ok_or_else(|| ExpandError::Unknown(name.to_owned()))?;
-        let format = &from["%()".len() + name.len()..];
-        let (length, formatted) = Format::read(format).zip_with(expansion).ok_or_else(|| {
-            ExpandError::Format(from.chars().take("%()".len() + name.chars().count() + 3).collect())
-        })?;
-        expanded.push_str(&formatted);
-        rest = &format[length..];
     }
     expanded.push_str(rest);
-    Ok(expanded)
+    if errors.is_empty() { Ok(expanded) } else { Err(errors) }
+}
+
+/// What the text's beginning, from its `%` on, is replaced by, and how long it is.
+fn replace(from: &str, expansions: &Expansions) -> Result<(usize, String), ExpandError> {
+    if from.starts_with("%%") {
+        return Ok((2, "%".to_owned()));
+    }
+    let begin = |length| from.chars().take(length).take_while(|c| !is_space(*c)).collect();
+    let name = from.strip_prefix("%(").and_then(name).ok_or_else(|| ExpandError::Stray(begin(8)))?;
+    let expansion = expansions.get(name).ok_or_else(|| ExpandError::Unknown(name.to_owned()))?;
+    let before = "%()".len() + name.len();
+    let formatted = Format::read(&from[before..]).zip_with(expansion);
+    let (length, formatted) = formatted.ok_or_else(|| ExpandError::Format(begin(before + 3)))?;
+    Ok((before + length, formatted))
 }
 
 /// The name before the closing bracket, which may hold pairs of brackets itself.
@@ -201,7 +217,7 @@ impl Format {
 mod tests {
     use super::*;
 
-    fn expanded(text: &str) -> Result<String, ExpandError> {
+    fn expanded(text: &str) -> Result<String, Vec<ExpandError>> {
         let names = [
             ("program_name", Expansion::from("web")),
             ("a(b)", Expansion::from("nested")),
@@ -227,12 +243,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_expanded_is_told_apart() {
-        assert_eq!(expanded("date +%Y"), Err(ExpandError::Stray("%Y".into())));
-        assert_eq!(expanded("100%"), Err(ExpandError::Stray("%".into())));
-        assert_eq!(expanded("printf %s"), Err(ExpandError::Stray("%s".into())));
-        assert_eq!(expanded("%(nobody)s"), Err(ExpandError::Unknown("nobody".into())));
-        assert_eq!(expanded("%(program_name)d"), Err(ExpandError::Format("%(program_name)d".into())));
-        assert!(matches!(expanded("%(program_name)"), Err(ExpandError::Format(_))));
-        assert!(matches!(expanded("%(program_name"), Err(ExpandError::Stray(_))));
+        let errors = |text: &str| expanded(text).unwrap_err();
+        assert_eq!(errors("date +%Y 50%"), [ExpandError::Stray("%Y".into()), ExpandError::Stray("%".into())]);
+        assert_eq!(errors("printf %s"), [ExpandError::Stray("%s".into())]);
+        assert_eq!(errors("%(nobody)s"), [ExpandError::Unknown("nobody".into())]);
+        assert_eq!(errors("%(program_name)d"), [ExpandError::Format("%(program_name)d".into())]);
+        assert!(matches!(errors("%(program_name)")[0], ExpandError::Format(_)));
+        assert!(matches!(errors("%(program_name")[0], ExpandError::Stray(_)));
     }
 }

@@ -55,7 +55,7 @@ fn together<'a>(
             }
             Some(member) => members.push(member),
             None if program.is_empty() => {
-                let problem = "a comma too many, which supervisord takes for a program without a name";
+                let problem = "a comma too many is a program without a name";
                 keys.fault("programs", problem, Some("remove the comma"));
             }
             None => {

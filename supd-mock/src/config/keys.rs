@@ -1,6 +1,6 @@
 //! A section's values: looked up, expanded and taken for what they should be, with a fault for each that is not.
 
-use super::expand::{ExpandError, Expansion, Expansions, expand};
+use super::expand::{Expansion, Expansions, expand};
 use super::fault::{Fault, Origin};
 use super::ini::{Ini, Section, Value};
 
@@ -57,8 +57,15 @@ impl<'a> Keys<'a> {
     }
 
     pub(crate) fn expand(&mut self, key: &str, text: &str) -> Option<String> {
-        let expanded = expand(text, &self.expansions);
-        expanded.map_err(|error: ExpandError| self.fault(key, &error.to_string(), Some(&error.cure()))).ok()
+        match expand(text, &self.expansions) {
+            Ok(expanded) => Some(expanded),
+            Err(errors) => {
+                for error in errors {
+                    self.fault(key, &error.to_string(), Some(&error.cure()));
+                }
+                None
+            }
+        }
     }
 
     /// Where a key stands, or else its section.

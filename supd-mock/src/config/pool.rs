@@ -51,7 +51,7 @@ impl Pool {
 fn events(keys: &mut Keys<'_>) -> Vec<EventPattern> {
     let Some(raw) = keys.raw("events") else {
         let cure = "events=PROCESS_STATE, or what else the listener is for";
-        keys.section_fault("no events=, so the listener hears nothing", cure);
+        keys.section_fault("no events=", cure);
         return Vec::new();
     };
     // One that cannot be expanded is no fault twice.
@@ -71,11 +71,11 @@ fn events(keys: &mut Keys<'_>) -> Vec<EventPattern> {
             Some(event) => events.push(event),
             None if name.is_empty() => {
                 let place = if raw.text.ends_with(',') { "at the end" } else { "too many" };
-                let problem = format!("a comma {place}, which supervisord takes for an event without a name");
+                let problem = format!("a comma {place} is an event without a name");
                 keys.fault("events", &problem, Some("remove the comma"));
             }
             None => {
-                let problem = format!("supervisord has no event '{name}'");
+                let problem = format!("there is no event '{name}'");
                 let cure = alike(name).map(|alike| format!("did you mean {alike}?"));
                 keys.fault(
                     "events",

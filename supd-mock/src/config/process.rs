@@ -119,7 +119,7 @@ pub(super) fn read(mut keys: Keys<'_>, groupname: &str, surroundings: &Surroundi
         keys.fault("killasgroup", problem, Some("leave killasgroup out, or set it to true"));
     }
     if keys.raw("command").is_none() {
-        keys.section_fault("no command=, so there is nothing to start", "add command=");
+        keys.section_fault("no command=", "add command=");
     }
 
     let mut processes = Vec::new();

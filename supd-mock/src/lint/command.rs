@@ -62,11 +62,15 @@ pub(super) fn check(reading: &Reading, path: Option<&str>, findings: &mut Vec<Fi
             findings.push(error("command: nothing to start".to_owned(), "name a program"));
             continue;
         };
-        findings.extend(shell_syntax(&words).map(|(found, cure)| {
-            let problem =
-                format!("command: supervisord runs no shell, so {found} would reach {program} as it is");
-            error(problem, cure)
-        }));
+        if let Some((found, variables_only)) = shell_syntax(&words) {
+            let problem = format!("command: supervisord runs no shell, which {found} would need");
+            let cure = match section.name_after("eventlistener") {
+                _ if variables_only => "%(ENV_NAME)s for $NAME, or sh -c '…'",
+                Some(_) => "supd-listen -c '…', or sh -c '…'",
+                None => "sh -c '…'",
+            };
+            findings.push(error(problem, cure));
+        }
         let own = reading.config.directory.as_deref();
         findings.extend(missing(process, &program, path, own).map(|(problem, cure)| error(problem, cure)));
     }
@@ -91,8 +95,8 @@ fn plain(word: &Word) -> String {
     word.iter().map(|(c, _)| c).collect()
 }
 
-/// The words' characters that a shell would act on, and what to do instead.
-fn shell_syntax(words: &[Vec<(char, Quoting)>]) -> Option<(String, &'static str)> {
+/// What in these words a shell would act on, and whether it is variables only.
+fn shell_syntax(words: &[Vec<(char, Quoting)>]) -> Option<(String, bool)> {
     let mut found: Vec<String> = Vec::new();
     let mut variables_only = true;
     let mut shell = false;
@@ -121,14 +125,7 @@ fn shell_syntax(words: &[Vec<(char, Quoting)>]) -> Option<(String, &'static str)
     let quoted: Vec<String> = found.iter().map(|found| format!("'{found}'")).collect();
     let (last, others) = quoted.split_last()?;
     let list = if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) };
-    Some((
-        list,
-        if variables_only {
-            "%(ENV_NAME)s, or sh -c '…'"
-        } else {
-            "sh -c '…', or supd-listen -c '…' in a listener"
-        },
-    ))
+    Some((list, variables_only))
 }
 
 /// A pipe, a redirection, or what joins commands, where it begins or ends a word: within a word it is mostly meant.

@@ -31,16 +31,20 @@ pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
     }
 }
 
-fn overlap(reading: &Reading, section: &Section, events: &[EventPattern]) -> Option<Finding> {
+/// A finding for each family that is named beside its members.
+fn overlap(reading: &Reading, section: &Section, events: &[EventPattern]) -> Vec<Finding> {
     let names: Vec<String> = events.iter().map(ToString::to_string).collect();
-    let covers = |name: &String| events.iter().find(|event| event.to_string() != *name && event.covers(name));
-    let (covered, by): (Vec<&str>, Vec<&EventPattern>) =
-        names.iter().filter_map(|name| Some((name.as_str(), covers(name)?))).unzip();
-    let family = by.first()?;
-    let covered = covered.join(", ");
-    let problem =
-        format!("events: {family} includes {covered}, so the listener gets these events more than once");
-    Some(Finding::warning(reading.at(section, "events"), section, problem, format!("remove {covered}")))
+    let members = |family: &EventPattern| {
+        let covered = |name: &&String| **name != family.to_string() && family.covers(name);
+        let members: Vec<&str> = names.iter().filter(covered).map(String::as_str).collect();
+        (!members.is_empty()).then(|| members.join(", "))
+    };
+    let finding = |(family, members): (&EventPattern, String)| {
+        let problem =
+            format!("events: {family} includes {members}, so the listener gets these events more than once");
+        Finding::warning(reading.at(section, "events"), section, problem, format!("remove {members}"))
+    };
+    events.iter().filter_map(|family| Some((family, members(family)?))).map(finding).collect()
 }
 
 fn small_buffer(reading: &Reading, section: &Section, pool: &Pool) -> Option<Finding> {

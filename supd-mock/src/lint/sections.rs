@@ -8,6 +8,17 @@ pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
     for section in &reading.ini.sections {
         let first = section.at();
         for again in &section.headers[1..] {
+            if section.name == "include" && again.file != first.file {
+                let problem =
+                    "an included file includes no others, so supervisord ignores this section".to_owned();
+                findings.push(Finding::warning(
+                    again.clone(),
+                    section,
+                    problem,
+                    "name the files in the main file",
+                ));
+                continue;
+            }
             let problem =
                 format!("the section began at {first} already, and both are merged: the later value counts");
             findings.push(Finding::warning(
