@@ -34,6 +34,8 @@ pub(crate) use self::fault::{Fault, Origin};
 pub(crate) use self::glob::is_pattern;
 pub(crate) use self::group::Group;
 pub(crate) use self::include::Missed;
+#[cfg(test)]
+pub(crate) use self::ini::Comment;
 pub(crate) use self::ini::{Ini, Section, Value};
 pub(crate) use self::pool::Pool;
 pub(crate) use self::process::ProcessConfig;

@@ -10,8 +10,8 @@ use crate::config::{ProcessConfig, Reading, Section, Value};
 
 use super::finding::Finding;
 
-/// Programs that hand the word after `-c` to a shell.
-const SHELLS: [&str; 15] = [
+/// Programs that run the word after `-c` or `-e`, by a shell or by themselves: a `$` in it is theirs.
+const INTERPRETERS: [&str; 20] = [
     "ash",
     "bash",
     "busybox",
@@ -20,7 +20,12 @@ const SHELLS: [&str; 15] = [
     "flock",
     "ksh",
     "mksh",
+    "node",
+    "perl",
+    "python",
+    "python3",
     "rbash",
+    "ruby",
     "runuser",
     "script",
     "sh",
@@ -99,7 +104,7 @@ fn plain(word: &Word) -> String {
 fn shell_syntax(words: &[Vec<(char, Quoting)>]) -> Option<(String, bool)> {
     let mut found: Vec<String> = Vec::new();
     let mut variables_only = true;
-    let mut shell = false;
+    let mut interpreter = false;
     let mut script = false;
     for word in words {
         let text = plain(word);
@@ -107,7 +112,7 @@ fn shell_syntax(words: &[Vec<(char, Quoting)>]) -> Option<(String, bool)> {
             variables_only = false;
             found.push(operator);
         }
-        // What a shell is given to run, it expands itself.
+        // What an interpreter is given to run, it expands itself.
         if !script {
             if word.iter().any(|(c, quoting)| *c == '`' && *quoting != Quoting::Literal) {
                 variables_only = false;
@@ -118,14 +123,19 @@ fn shell_syntax(words: &[Vec<(char, Quoting)>]) -> Option<(String, bool)> {
                 found.push(variable);
             }
         }
-        script = shell && !script && text.starts_with('-') && !text.starts_with("--") && text.ends_with('c');
-        shell |= SHELLS.contains(&text.rsplit('/').next().unwrap_or_default());
+        script = interpreter && !script && is_run_option(&text);
+        interpreter |= INTERPRETERS.contains(&text.rsplit('/').next().unwrap_or_default());
     }
     found.dedup();
     let quoted: Vec<String> = found.iter().map(|found| format!("'{found}'")).collect();
     let (last, others) = quoted.split_last()?;
     let list = if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) };
     Some((list, variables_only))
+}
+
+/// `-c` or `-e`, alone or behind other letters.
+fn is_run_option(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.ends_with(['c', 'e']))
 }
 
 /// A pipe, a redirection, or what joins commands, where it begins or ends a word: within a word it is mostly meant.
@@ -225,5 +235,64 @@ fn unusable(file: &PathBuf) -> Option<(String, &'static str)> {
             Some((format!("command: '{name}' is not executable, so it cannot be started"), "chmod +x"))
         }
         Ok(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Comment;
+
+    fn syntax(command: &str) -> Option<(String, bool)> {
+        shell_syntax(&marked(command).unwrap())
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_is_seen() {
+        for (command, found) in [
+            ("a | b", "'|'"),
+            ("a|  b", "'|'"),
+            ("cd /x && b || c", "'&&' and '||'"),
+            ("a; b", "';'"),
+            ("a 2>&1 >>log <in", "'>', '>>' and '<'"),
+            ("a &", "'&'"),
+            ("a \"$HOME/x\" ${B}c $(d)", "'$HOME', '${B}' and '$(d)'"),
+            ("sh -c 'a' | b", "'|'"),
+            ("sh script $X", "'$X'"),
+            ("gunicorn -c $CONF", "'$CONF'"),
+            ("supd-listen -- a | b", "'|'"),
+            ("a `b` | c", "'`' and '|'"),
+        ] {
+            assert_eq!(syntax(command).map(|(found, _)| found).as_deref(), Some(found), "{command}");
+        }
+        assert!(syntax("a $B").unwrap().1 && !syntax("a $B | c").unwrap().1);
+    }
+
+    #[test]
+    fn what_is_quoted_or_run_by_an_interpreter_is_not() {
+        for command in [
+            "sh -c 'a | b && $C; `d`'",
+            "env A=b /bin/bash -euc \"echo $HOME > x\"",
+            "supd-listen -c 'supd-parse --problems | supd-notify slack'",
+            "find . -exec a {} \\;",
+            "a '|' \"&&\" '$B' \\$C \"\\$D\" $1 $",
+            "curl http://x/?a=1&b=2;c=3",
+            "perl -ne \"print $x\"",
+            "pip install a>=1",
+        ] {
+            assert_eq!(syntax(command), None, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_comment_that_stands_apart_is_meant() {
+        let seen = |before: &str| {
+            let at = crate::config::Origin { file: Path::new("x").into(), line: 1 };
+            let comments =
+                vec![Comment { at: at.clone(), before: before.to_owned(), text: "; b".to_owned() }];
+            comment(&Value { text: String::new(), at, comments }).is_some()
+        };
+        assert!(seen("command=a "));
+        assert!(!seen("command=a  ") && !seen("command=a\t") && !seen(" "));
     }
 }
