@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use supd_core::{LenUnit, cli};
 
 use crate::generate::Scenario;
+use crate::lint::Lint;
 use crate::play::Play;
 use crate::replay::Replay;
-use crate::lint::Lint;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +36,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Replay(Box<Replay>),
-    Play(Play),
+    Play(Box<Play>),
     Emit(Emit),
     Generate(Generate),
     Lint(Lint),

@@ -11,9 +11,10 @@ use rustix::process::Signal;
 use supd_core::children::{Children, End};
 use supd_core::signals::{SIGCHLD, SignalPipe};
 use supd_core::stdio;
-use supd_core::supervisor::{Id, PoolConfig, ProcessConfig, Report, Step, Supervisor, SupervisorConfig};
+use supd_core::supervisor::{Id, PoolConfig, ProcessConfig, Report, Step, Supervisor};
 
 use crate::fault::{Faults, Pace};
+use crate::listeners::Cast;
 use crate::process::{Process, Program};
 use crate::transcript::Transcript;
 
@@ -65,8 +66,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// A supervisord that has started nothing. What listeners write to standard error goes to `say`.
     pub(crate) fn new(
-        config: SupervisorConfig,
-        sections: Vec<Section>,
+        Cast { supervisor, sections }: Cast,
         faults: Faults,
         transcript: Option<Transcript>,
         say: Say,
@@ -82,7 +82,7 @@ impl Daemon {
             (pool, processes.into_iter().map(|(process, _)| process).collect::<Vec<_>>())
         };
         Ok(Self {
-            supervisor: Supervisor::new(config, sections.into_iter().map(without_programs).collect()),
+            supervisor: Supervisor::new(supervisor, sections.into_iter().map(without_programs).collect()),
             children: Children::default(),
             running: programs.iter().map(|_| None).collect(),
             programs,

@@ -1,15 +1,15 @@
 //! `supd-mock`: plays supervisord, so that a listener can be tried, tested and fed without it.
 
 pub mod args;
-mod daemon;
 mod config;
+mod daemon;
 mod emit;
 mod events;
 mod fault;
 mod generate;
+mod lint;
 mod listeners;
 mod play;
-mod lint;
 mod process;
 mod renumber;
 mod replay;

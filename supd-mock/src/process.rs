@@ -22,6 +22,8 @@ pub(crate) struct Program {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) umask: Option<u32>,
     pub(crate) serverurl: Option<String>,
+    /// The numbers of the user and group to run as; only root can.
+    pub(crate) ids: Option<(u32, u32)>,
 }
 
 impl Program {
@@ -31,6 +33,7 @@ impl Program {
             words: words.to_vec(),
             processname: name.to_owned(),
             groupname: name.to_owned(),
+            serverurl: Some("unix:///nonexistent/supd-mock.sock".to_owned()),
             ..Self::default()
         }
     }
@@ -55,13 +58,13 @@ impl Process {
         // not.
         let umask = program.umask.map_or(String::new(), |umask| format!("umask {umask:03o}; "));
         let script = umask + "trap '' PIPE XFSZ; exec \"$@\"";
-        let url = program.serverurl.as_deref().unwrap_or("unix:///nonexistent/supd-mock.sock");
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", &script, "supd-mock"])
             .args(&program.words)
             .env("SUPERVISOR_ENABLED", "1")
-            .env("SUPERVISOR_SERVER_URL", url)
+            .env_remove("SUPERVISOR_SERVER_URL")
+            .envs(program.serverurl.iter().map(|url| ("SUPERVISOR_SERVER_URL", url)))
             .env("SUPERVISOR_PROCESS_NAME", &program.processname)
             .env("SUPERVISOR_GROUP_NAME", &program.groupname)
             .envs(program.environment.iter().map(|(name, value)| (name, value)))
@@ -71,6 +74,9 @@ impl Process {
             .process_group(0);
         if let Some(directory) = &program.directory {
             command.current_dir(directory);
+        }
+        if let Some((user, group)) = program.ids {
+            command.uid(user).gid(group);
         }
         let mut child = command.spawn().with_context(|| match &program.directory {
             Some(directory) => format!("start a listener in '{}'", directory.display()),

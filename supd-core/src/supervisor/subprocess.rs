@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use crate::event::Payload;
 use crate::kind::State;
 
-/// When a process that has ended is started again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+/// When a process that has ended by itself is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Autorestart {
     /// Never
     #[value(name = "false")]

@@ -1,19 +1,9 @@
 //! The types of values: what supervisor's datatypes.py and Python's `int` accept.
 
-use serde::Serialize;
+use supd_core::supervisor::Autorestart;
 
 use super::text::strip;
 use super::words;
-
-/// What supervisord does when a process has ended by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Autorestart {
-    Never,
-    /// Start it again unless its exit status is in `exitcodes`.
-    Unexpected,
-    Always,
-}
 
 /// Python's `int`: any number of digits, `_` between them, white space around. Numbers beyond 64 bits end there.
 pub(crate) fn integer(text: &str) -> Result<i64, String> {

@@ -16,10 +16,11 @@ mod pool;
 mod process;
 mod server;
 mod text;
-mod users;
+pub(crate) mod users;
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +30,6 @@ use serde::Serialize;
 use self::expand::{Expansion, Expansions};
 use self::keys::Keys;
 
-pub(crate) use self::datatypes::Autorestart;
 pub(crate) use self::fault::{Fault, Origin};
 pub(crate) use self::glob::is_pattern;
 pub(crate) use self::group::Group;
@@ -42,6 +42,12 @@ pub(crate) use self::process::ProcessConfig;
 
 /// The environment that supervisord is started with.
 pub(crate) type Environment = BTreeMap<String, String>;
+
+/// Our own environment, as if supervisord had been started with it. What is not UTF-8 in it is replaced.
+pub(crate) fn own_environment() -> Environment {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
 
 /// What supervisord makes of a configuration.
 #[derive(Debug, Serialize)]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use supd_core::supervisor::Autorestart;
 
-use super::datatypes::{self, Autorestart, boolean, byte_size, exitcodes, integer, octal};
+use super::datatypes::{self, boolean, byte_size, exitcodes, integer, octal};
 use super::expand::Expansion;
 use super::keys::Keys;
 use super::{Surroundings, users, words};

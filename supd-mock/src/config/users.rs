@@ -26,6 +26,18 @@ pub(crate) fn owner(text: &str) -> Result<(), String> {
     }
 }
 
+/// A user's number, and that of its main group.
+pub(crate) fn ids(name: &str) -> Option<(u32, u32)> {
+    let file = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let is_meant = |line: &&str| line.split(':').next() == Some(name) || line.split(':').nth(2) == Some(name);
+    let line = file.lines().find(is_meant).map(str::to_owned).or_else(|| {
+        let output = Command::new("getent").args(["passwd", name]).stdin(Stdio::null()).output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    })?;
+    let mut fields = line.trim_end().split(':').skip(2).map(str::parse);
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+}
+
 /// A user's home directory.
 pub(crate) fn home(name: &str) -> Option<String> {
     let passwd = fs::read_to_string("/etc/passwd").ok()?;

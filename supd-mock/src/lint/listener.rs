@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Autorestart, Reading, Section};
+use supd_core::supervisor::Autorestart;
+
+use crate::config::{Reading, Section};
 
 use super::finding::Finding;
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use supd_core::{cli, stdio};
 
-use crate::config::{Environment, Reading};
+use crate::config::{self, Config, Environment, Reading};
 
 use self::finding::{Finding, Severity};
 
@@ -37,11 +37,10 @@ pub(crate) struct Lint {
 
 /// Its exit status is 1 when a file has errors or cannot be read; warnings alone leave it 0.
 pub(crate) fn run(args: &Lint) -> anyhow::Result<u8> {
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    let environment = config::own_environment();
     cli::each_file(args.files.iter().map(|file| {
         if args.dump {
-            let config = crate::config::Config::read(file, &environment)?;
+            let config = Config::read(file, &environment)?;
             let dump = serde_json::to_string(&config).expect("a configuration has only names as keys");
             return stdio::print((dump + "\n").as_bytes()).map(|()| 0);
         }

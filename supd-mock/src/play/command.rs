@@ -2,6 +2,8 @@
 
 use supd_core::kind::State;
 
+use crate::config::words;
+
 /// The commands, for people.
 pub(super) const HELP: &str = "\
 exit NAME [expected=0|1]   a program ends; it comes back a second later unless that was expected
@@ -42,7 +44,7 @@ impl Command {
     /// # Errors
     /// A one-line message.
     pub(super) fn parse(line: &str) -> Result<Option<Self>, String> {
-        let words = shlex::split(line).ok_or("a quote is not closed")?;
+        let words = words::split(line)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let own = |text: &str| text.to_owned();
         Ok(Some(match words[..] {

@@ -46,10 +46,10 @@ fn indented(text: &str) -> String {
 }
 
 pub(crate) fn run(args: &Play) -> anyhow::Result<u8> {
-    let sections = args.listeners.sections(Autorestart::default());
+    let cast = args.listeners.cast(Autorestart::default(), true)?;
     let transcript = Some(Transcript::to_stdout());
     let say = Box::new(daemon::to_stderr);
-    let daemon = Daemon::new(args.listeners.supervisor(true), sections, Faults::default(), transcript, say)?;
+    let daemon = Daemon::new(cast, Faults::default(), transcript, say)?;
     let mut play = Playing {
         daemon,
         programs: Programs::new(),

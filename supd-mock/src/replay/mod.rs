@@ -73,9 +73,10 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "10s")]
     timeout: Duration,
 
-    /// How to end: close standard input and let everything finish, or send SIGTERM as supervisord does
-    #[arg(long, value_enum, value_name = "HOW", default_value = "eof")]
-    end: End,
+    /// How to end: close standard input and let everything finish, or send SIGTERM as supervisord does, which is what
+    /// is done with --config
+    #[arg(long, value_enum, value_name = "HOW")]
+    end: Option<End>,
 
     /// How long the listener and all it started may take to finish after the last event, before SIGTERM,
     /// and again before SIGKILL
@@ -125,6 +126,13 @@ impl Speed {
     }
 }
 
+impl Replay {
+    fn end(&self) -> End {
+        let ours = if self.listeners.keeps_headers() { End::Eof } else { End::Term };
+        self.end.unwrap_or(ours)
+    }
+}
+
 pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     let selection = Selection {
         paths: args.events.clone(),
@@ -144,13 +152,13 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     }
     let faults = Faults::new(&args.fault);
     let autorestart = if faults.end_listeners() { Autorestart::Always } else { Autorestart::Never };
-    let sections = args.listeners.sections(autorestart);
+    let cast = args.listeners.cast(autorestart, false)?;
     let wanted = args.record.is_some() || args.expect.is_some();
     let transcript =
         wanted.then(|| Transcript::new(args.record.as_deref(), args.expect.is_some())).transpose()?;
     let progress = Progress::start(&selection);
     let say = progress.stderr();
-    let mut daemon = Daemon::new(args.listeners.supervisor(false), sections, faults, transcript, say)?;
+    let mut daemon = Daemon::new(cast, faults, transcript, say)?;
     let mut player = Player::new(args, &mut daemon, progress);
     player.play(&mut events)?;
     player.stop()?;

@@ -131,7 +131,7 @@ impl<'a> Player<'a> {
         }
         let Some(Planned { event, unit, .. }) = events.take() else { return Ok(Feed::End) };
         let unit = unit.filter(|_| self.args.listeners.keeps_units());
-        self.daemon.supervisor.replay(event, true, unit);
+        self.daemon.supervisor.replay(event, self.args.listeners.keeps_headers(), unit);
         Ok(Feed::Fed)
     }
 
@@ -146,10 +146,10 @@ impl<'a> Player<'a> {
     /// a speed of our own choosing.
     fn may_feed(&self) -> bool {
         let supervisor = &self.daemon.supervisor;
-        match (self.args.listeners.buffer_size, self.args.speed) {
-            (None, _) => supervisor.waiting() == 0 && supervisor.ids().any(|id| supervisor.is_ready(id)),
-            (Some(_), Speed::Max) => self.ready_after.is_some() && supervisor.has_room(),
-            (Some(_), Speed::Times(_)) => self.ready_after.is_some(),
+        match (self.args.listeners.has_buffer(), self.args.speed) {
+            (false, _) => supervisor.waiting() == 0 && supervisor.ids().any(|id| supervisor.is_ready(id)),
+            (true, Speed::Max) => self.ready_after.is_some() && supervisor.has_room(),
+            (true, Speed::Times(_)) => self.ready_after.is_some(),
         }
     }
 
@@ -293,7 +293,7 @@ impl<'a> Player<'a> {
         self.progress.finish();
         self.ending = true;
         self.at_fault |= self.early_ends.iter().any(|(_, end)| end.status() != Some(0));
-        match self.args.end {
+        match self.args.end() {
             End::Eof => self.daemon.hang_up(),
             End::Term => {
                 self.signalled = true;
