@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use supd_core::{LenUnit, cli};
 
+use crate::bench::Bench;
 use crate::generate::Scenario;
 use crate::lint::Lint;
 use crate::play::Play;
@@ -16,6 +17,7 @@ Examples:
   supd-mock generate --scenario flap --count 100 | supd-parse --to text
   supd-mock generate --scenario crash | supd-mock emit > capture.raw
   supd-mock lint /etc/supervisor/supervisord.conf
+  supd-mock bench --vs 'exec python3 my_listener.py' -- supd-listen -o /dev/null
 
 Exit status: 0 when all went well; 1 when a listener broke the protocol, did not
 accept an event or ended with an error, a configuration has errors, or a file
@@ -40,6 +42,7 @@ pub(crate) enum Command {
     Emit(Emit),
     Generate(Generate),
     Lint(Lint),
+    Bench(Bench),
 }
 
 /// Write records as the bytes that supervisord sends

@@ -1,6 +1,7 @@
 //! `supd-mock`: plays supervisord, so that a listener can be tried, tested and fed without it.
 
 pub mod args;
+mod bench;
 mod config;
 mod daemon;
 mod emit;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
             Command::Emit(emit) => emit::run(&emit),
             Command::Generate(generate) => generate::run(&generate),
             Command::Lint(lint) => lint::run(&lint),
+            Command::Bench(bench) => bench::run(&bench),
         }
     })
 }

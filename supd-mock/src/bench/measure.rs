@@ -1,0 +1,98 @@
+//! What the kernel counts: processor time of ourselves and of all descendants, and their memory.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
+/// Processor time of this program, its threads included.
+pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
+    cpu_of(UsageWho::RUSAGE_SELF)
+}
+
+/// Processor time of all descendants that have been reaped, by us or by each other; it counts from our own start.
+pub(crate) fn reaped_cpu() -> anyhow::Result<Duration> {
+    cpu_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+/// What descendants that are alive have used up to now, as the scheduler counts it. `getrusage` will tell of them
+/// only once they have been reaped.
+pub(crate) fn living_cpu() -> Duration {
+    descendants().into_iter().map(scheduled).sum()
+}
+
+/// Resident memory of all descendants that are alive, in bytes: the most that each ever had, added up. What they
+/// share, such as a library's code, counts for each.
+pub(crate) fn peak_memory() -> u64 {
+    descendants().into_iter().filter_map(high_water).sum()
+}
+
+fn cpu_of(who: UsageWho) -> anyhow::Result<Duration> {
+    let usage: Usage = getrusage(who).context("ask for the processor time used")?;
+    let duration = |time: TimeVal| {
+        let micros = time.tv_sec() * 1_000_000 + i64::from(time.tv_usec());
+        Duration::from_micros(micros.try_into().unwrap_or(0))
+    };
+    Ok(duration(usage.user_time()) + duration(usage.system_time()))
+}
+
+/// All processes below us. /proc is read once, whatever their number.
+fn descendants() -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some((pid, parent)) = pid.and_then(|pid| Some((pid, parent_of(pid)?))) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = children.remove(&std::process::id()).unwrap_or_default();
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(children.remove(&pid).unwrap_or_default());
+        next += 1;
+    }
+    found
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A process's name may hold anything; its closing parenthesis is the last.
+    stat[stat.rfind(')')? + 1..].split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The first number of each thread's schedstat is the time it ran, in nanoseconds.
+fn scheduled(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let nanos = threads.filter_map(|thread| {
+        let schedstat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        schedstat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
+fn high_water(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_childs_memory_and_time_are_seen_while_it_lives() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(descendants().contains(&child.id()));
+        assert!(high_water(child.id()).unwrap() > 0);
+        assert!(scheduled(child.id()) > Duration::ZERO);
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(high_water(child.id()), None);
+        assert!(own_cpu().unwrap() > Duration::ZERO);
+    }
+}
