@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod bench;
 mod captures;
 mod config;
 mod lint;

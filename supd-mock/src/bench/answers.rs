@@ -21,6 +21,13 @@ pub(crate) struct Heard {
     pub(crate) ready: bool,
 }
 
+/// What broke the protocol, and what should have come instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Breach {
+    pub(crate) output: Vec<u8>,
+    pub(crate) awaited: &'static str,
+}
+
 impl Answers {
     /// Whether the listener may be sent an event.
     pub(crate) fn is_ready(&self) -> bool {
@@ -40,8 +47,8 @@ impl Answers {
     /// Takes what the listener wrote, however it was cut.
     ///
     /// # Errors
-    /// What broke the protocol.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Heard, Vec<u8>> {
+    /// [`Breach`], after which it is of no more use.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Heard, Breach> {
         if self.untold {
             self.untold = false;
             if bytes == Listener::ACCEPT {
@@ -49,13 +56,17 @@ impl Answers {
             }
             self.dispatcher.sent();
         }
+        let busy = self.is_busy();
         let mut heard = Heard::default();
         for reaction in self.dispatcher.feed(bytes) {
             match reaction {
                 Reaction::Accepted => heard.result = Some(true),
                 Reaction::Rejected(_) | Reaction::NoResult(_) => heard.result = Some(false),
                 Reaction::Ready => heard.ready = true,
-                Reaction::Unknown(output) => return Err(output),
+                Reaction::Unknown(output) => {
+                    let awaited = if busy && heard.result.is_none() { "a result" } else { "READY" };
+                    return Err(Breach { output, awaited });
+                }
             }
         }
         Ok(heard)
@@ -114,6 +125,17 @@ mod tests {
                 answer(&mut ready(), output, size).unwrap_err();
             }
         }
+    }
+
+    #[test]
+    fn what_should_have_come_is_known() {
+        let awaited = |output: &[u8]| {
+            let mut answers = ready();
+            answers.sent();
+            answers.take(output).unwrap_err().awaited
+        };
+        assert_eq!(awaited(b"chatter\n"), "a result");
+        assert_eq!(awaited(b"RESULT 2\nOK\nREADY\n"), "READY");
     }
 
     #[test]

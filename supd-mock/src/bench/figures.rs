@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::measure::Cpu;
+
 /// What one trial has given.
 #[derive(Debug)]
 pub(crate) struct Figures {
@@ -19,7 +21,7 @@ pub(crate) struct Figures {
     pub(crate) memory: u64,
     pub(crate) drain: Duration,
     /// Processor time of supd-mock itself while it pushed.
-    pub(crate) own: Duration,
+    pub(crate) own: Cpu,
 }
 
 /// What a number counts.
@@ -61,11 +63,12 @@ impl Figures {
             latency("latency_p90", "latency, p90", at(0.9)),
             latency("latency_p99", "latency, p99", at(0.99)),
             latency("latency_max", "latency, max", self.latency.max()),
-            figure("cpu", "CPU an event", Unit::Seconds, self.cpu.as_secs_f64() / events.max(1) as f64),
+            seconds("cpu", "CPU an event", each(self.cpu)),
             seconds("ready", "start to READY", self.ready),
             figure("memory", "peak memory", Unit::Bytes, self.memory as f64),
             seconds("drain", "drain", self.drain),
-            seconds("own_cpu", "supd-mock's own CPU", each(self.own)),
+            seconds("own_cpu", "supd-mock's own CPU", each(self.own.all)),
+            seconds("own_cpu_user", "  outside the kernel", each(self.own.user)),
         ]
     }
 }

@@ -2,20 +2,36 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::Sub;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
+/// Processor time: all of it, and what was spent outside the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cpu {
+    pub(crate) all: Duration,
+    pub(crate) user: Duration,
+}
+
+impl Sub for Cpu {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self { all: self.all.saturating_sub(earlier.all), user: self.user.saturating_sub(earlier.user) }
+    }
+}
+
 /// Processor time of this program, its threads included.
-pub(crate) fn own_cpu() -> anyhow::Result<Duration> {
+pub(crate) fn own_cpu() -> anyhow::Result<Cpu> {
     cpu_of(UsageWho::RUSAGE_SELF)
 }
 
 /// Processor time of all descendants that have been reaped, by us or by each other; it counts from our own start.
 pub(crate) fn reaped_cpu() -> anyhow::Result<Duration> {
-    cpu_of(UsageWho::RUSAGE_CHILDREN)
+    Ok(cpu_of(UsageWho::RUSAGE_CHILDREN)?.all)
 }
 
 /// What descendants that are alive have used up to now, as the scheduler counts it. `getrusage` will tell of them
@@ -30,13 +46,14 @@ pub(crate) fn peak_memory() -> u64 {
     descendants().into_iter().filter_map(high_water).sum()
 }
 
-fn cpu_of(who: UsageWho) -> anyhow::Result<Duration> {
+fn cpu_of(who: UsageWho) -> anyhow::Result<Cpu> {
     let usage: Usage = getrusage(who).context("ask for the processor time used")?;
     let duration = |time: TimeVal| {
         let micros = time.tv_sec() * 1_000_000 + i64::from(time.tv_usec());
         Duration::from_micros(micros.try_into().unwrap_or(0))
     };
-    Ok(duration(usage.user_time()) + duration(usage.system_time()))
+    let user = duration(usage.user_time());
+    Ok(Cpu { all: user + duration(usage.system_time()), user })
 }
 
 /// All processes below us. /proc is read once, whatever their number.
@@ -93,6 +110,6 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(high_water(child.id()), None);
-        assert!(own_cpu().unwrap() > Duration::ZERO);
+        assert!(own_cpu().unwrap().all > Duration::ZERO);
     }
 }

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::answers::{Answers, Heard};
+use super::answers::{Answers, Breach, Heard};
 use crate::process::{Process, Program};
 
 /// Why a listener is of no more use.
@@ -19,8 +19,8 @@ use crate::process::{Process, Program};
 pub(crate) enum Fault {
     /// It has ended, or closed a pipe.
     Left(Pid),
-    /// It broke the protocol with this, when it should have written that.
-    Unknown(Vec<u8>, &'static str),
+    /// It broke the protocol.
+    Breach(Breach),
     /// It rejects and rejects.
     Rejections,
     /// The system's.
@@ -41,8 +41,8 @@ pub(crate) struct Member {
     pub(crate) in_hand: Option<InHand>,
     answers: Answers,
     /// `None` once closed.
-    stdin: Option<File>,
-    stdout: File,
+    stdin: Option<OwnedFd>,
+    stdout: OwnedFd,
     stderr: Option<JoinHandle<()>>,
 }
 
@@ -55,14 +55,14 @@ impl Member {
             // Nothing else is to be done while a listener works on its only event.
             set_blocking(pipe).context("wait on the listener's pipes")?;
         }
-        let [stdin, stdout, stderr] = pipes.map(File::from);
+        let [stdin, stdout, stderr] = pipes;
         Ok(Self {
             pid,
             in_hand: None,
             answers: Answers::default(),
             stdin: Some(stdin),
             stdout,
-            stderr: Some(std::thread::spawn(move || pass_on(stderr))),
+            stderr: Some(std::thread::spawn(move || pass_on(stderr.into()))),
         })
     }
 
@@ -73,23 +73,27 @@ impl Member {
     /// Writes an event to it, which is ready; waits while the pipe is full.
     pub(crate) fn send(&mut self, event: &[u8]) -> Result<(), Fault> {
         self.answers.sent();
-        let Some(stdin) = &mut self.stdin else { return Err(Fault::Left(self.pid)) };
-        stdin.write_all(event).map_err(|error| match Errno::from_io_error(&error) {
-            Some(errno) if errno != Errno::PIPE => Fault::System(errno),
-            _ => Fault::Left(self.pid),
-        })
+        let Some(stdin) = &self.stdin else { return Err(Fault::Left(self.pid)) };
+        let mut rest = event;
+        while !rest.is_empty() {
+            match rustix::io::write(stdin, rest) {
+                Ok(bytes) => rest = &rest[bytes..],
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE) => return Err(Fault::Left(self.pid)),
+                Err(errno) => return Err(Fault::System(errno)),
+            }
+        }
+        Ok(())
     }
 
     /// Reads what it has written; waits when that is nothing.
     pub(crate) fn hear(&mut self) -> Result<Heard, Fault> {
-        let mut buf = [0; 4096];
+        // Small, because it is filled with zeros each time; answers are a few bytes.
+        let mut buf = [0; 128];
         let bytes = rustix::io::retry_on_intr(|| rustix::io::read(&self.stdout, &mut buf));
         match bytes.map_err(Fault::System)? {
             0 => Err(Fault::Left(self.pid)),
-            bytes => {
-                let awaited = if self.answers.is_busy() { "a result" } else { "READY" };
-                self.answers.take(&buf[..bytes]).map_err(|output| Fault::Unknown(output, awaited))
-            }
+            bytes => self.answers.take(&buf[..bytes]).map_err(Fault::Breach),
         }
     }
 

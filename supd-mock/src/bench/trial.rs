@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::bail;
 use supd_core::signals::SignalPipe;
 
+use super::answers::Breach;
 use super::drive::{Course, Tally};
 use super::figures::Figures;
 use super::member::Fault;
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &Bench, words: &[OsString], sigchld: &SignalPipe) -> any
     match pool.wait_until_ready() {
         Ok(true) => {}
         Ok(false) => bail!("it did not write READY within {:?}", args.timeout),
-        Err(fault) => bail!("{} before it was READY", described(fault, &mut pool)?),
+        Err(fault) => bail!("{} before the first event", described(fault, &mut pool)?),
     }
     let ready = started.elapsed();
     let start_up = measure::reaped_cpu()? + measure::living_cpu();
@@ -64,7 +65,7 @@ fn described(fault: Fault, pool: &mut Pool<'_>) -> anyhow::Result<String> {
             Some(end) => format!("it {end}"),
             None => "it closed its standard input or output".to_owned(),
         },
-        Fault::Unknown(output, awaited) => {
+        Fault::Breach(Breach { output, awaited }) => {
             let shown = output[..output.len().min(200)].escape_ascii();
             format!("it wrote '{shown}' instead of {awaited}")
         }
