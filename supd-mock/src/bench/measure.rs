@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
-use nix::sys::time::TimeVal;
+use nix::sys::time::{TimeVal, TimeValLike as _};
 
 /// Processor time: all of it, and what was spent outside the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +48,7 @@ pub(crate) fn peak_memory() -> u64 {
 
 fn cpu_of(who: UsageWho) -> anyhow::Result<Cpu> {
     let usage: Usage = getrusage(who).context("ask for the processor time used")?;
-    let duration = |time: TimeVal| {
-        let micros = time.tv_sec() * 1_000_000 + i64::from(time.tv_usec());
-        Duration::from_micros(micros.try_into().unwrap_or(0))
-    };
+    let duration = |time: TimeVal| Duration::from_micros(time.num_microseconds().try_into().unwrap_or(0));
     let user = duration(usage.user_time());
     Ok(Cpu { all: user + duration(usage.system_time()), user })
 }
