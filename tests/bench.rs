@@ -158,7 +158,6 @@ fn a_listener_that_cannot_be_measured_is_told_on_in_one_line() {
             "echo READY; exec <&-; exec sleep 1000".to_owned(),
             "it closed its standard input or output after 0 of 200 events",
         ),
-        (listener(good) + "; exit 3", "it ended with status 3 after all events"),
     ] {
         sandbox.write("listener.sh", &script);
         // A shell may take long to start on a busy machine; only where time is the point may it be short.
@@ -195,6 +194,16 @@ fn what_a_listener_leaves_behind_is_ended_with_it_however_it_ends() {
         bench.env("SUPD_TEST", sandbox.path("")).assert().code(status);
         assert_eq!(processes_with(&mark), Vec::<u32>::new(), "{rest}");
     }
+}
+
+#[test]
+fn an_error_at_the_end_of_input_is_said_and_the_figures_stand() {
+    let sandbox = Sandbox::new();
+    sandbox.write("listener.sh", listener("RESULT 2\\nOKREADY\\n") + "; exit 3");
+    let assert = sandbox.sh("supd-mock bench -n 5 -- sh listener.sh").assert().success();
+    assert
+        .stdout(predicate::str::contains("events accepted"))
+        .stderr("supd-mock: the listener ended with status 3 after the last event\n");
 }
 
 #[test]

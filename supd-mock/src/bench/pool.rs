@@ -76,8 +76,8 @@ impl<'a> Pool<'a> {
         Ok(None)
     }
 
-    /// Closes standard input and waits for everything to end, with signals if need be; who ended with an error of its
-    /// own.
+    /// Closes standard input and waits for everything to end, with signals if need be; how one ended that did so with
+    /// an error of its own.
     pub(crate) fn finish(&mut self) -> anyhow::Result<Option<End>> {
         self.members.iter_mut().for_each(Member::close);
         let mut signalled = false;

@@ -40,7 +40,8 @@ pub(crate) fn run(args: &Bench, words: &[OsString], sigchld: &SignalPipe) -> any
     let memory = watch.look_at_memory();
     let closed = Instant::now();
     if let Some(end) = pool.finish()? {
-        bail!("it {end} after all events");
+        // Nothing is wrong with the figures, and many a listener knows no end of input: supervisord sends it SIGTERM.
+        log::warn!("the listener {end} after the last event");
     }
     let drain = closed.elapsed();
     let cpu = measure::reaped_cpu()?.saturating_sub(start_up);
