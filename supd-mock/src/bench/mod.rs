@@ -25,10 +25,12 @@ const NAME: &str = "listener";
 ///
 /// The listener is started as by 'replay', and gets each event as soon as it is READY for it. Measured are: events a
 /// second; latency, from writing an event to reading its result; CPU an event, user and system, of all the listener's
-/// processes and what they start, from READY to their end; the time from start to READY (of the last process, the
+/// processes and what they start, from READY to their end (what runs later than READY counts, a pipeline's start
+/// included); the time from start to READY (of the last process, the
 /// shell that sets the signals included); peak memory, the resident maximum of each living process added up, looked at
 /// every second; drain, the time from closing standard input to the end of the last process. What supd-mock itself
-/// used for an event, pipes and waking the listener included, is stated too. A rejected event is sent again; the
+/// used for an event is stated too; most of it is waking the listener and being woken. 'taskset -c 0 supd-mock bench …'
+/// keeps both on one processor, which leaves out what it costs to wake another. A rejected event is sent again; the
 /// hundredth rejection ends the run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
@@ -37,7 +39,7 @@ pub(crate) struct Bench {
     count: u64,
 
     /// Send PROCESS_LOG_STDOUT with so many bytes of text, 64KiB at most as supervisord does;
-    /// PROCESS_STATE_EXITED, whose payload is 70 bytes, when not given
+    /// PROCESS_STATE_EXITED, whose payload is 71 bytes, when not given
     #[arg(long, value_name = "BYTES", value_parser = payload)]
     payload: Option<usize>,
 
