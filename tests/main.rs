@@ -5,6 +5,7 @@ mod harness;
 mod bench;
 mod captures;
 mod config;
+mod differential;
 mod lint;
 mod listen;
 mod mock;

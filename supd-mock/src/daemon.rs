@@ -217,7 +217,7 @@ impl Daemon {
         match step {
             Step::Spawn(id) => self.spawn(id)?,
             Step::Write(id, wire) => self.send(id, &wire)?,
-            Step::Kill { process, signal, as_group } => self.kill(process, signal, as_group),
+            Step::Kill { process, signal, as_group } => self.kill(process, signal, as_group)?,
             Step::Close(id) => {
                 if let Some(running) = self.running[id].take() {
                     self.lingering.extend(running.process.stderr.filter(|_| self.lets_linger));
@@ -260,22 +260,22 @@ impl Daemon {
             self.supervisor.deaf(id);
             return Ok(());
         }
-        if let Some(transcript) = &mut self.transcript {
-            transcript.sent(self.supervisor.name(id), wire)?;
-        }
         running.outgoing.extend_from_slice(done.garbage);
         running.outgoing.extend_from_slice(wire);
         running.pace.begins(wire);
         self.write(id)?;
-        if done.close
-            && let Some(running) = &mut self.running[id]
-        {
+        let Some(running) = &mut self.running[id] else { return Ok(()) };
+        // Where nobody reads any more, nothing was sent.
+        if let Some(transcript) = self.transcript.as_mut().filter(|_| running.process.stdin.is_some()) {
+            transcript.sent(self.supervisor.name(id), wire)?;
+        }
+        if done.close {
             // All that fits is written; then it is as if supervisord had gone.
             running.outgoing.clear();
             running.process.stdin = None;
         }
         if done.kill {
-            self.kill(id, Signal::KILL.as_raw(), false);
+            self.kill(id, Signal::KILL.as_raw(), false)?;
         }
         Ok(())
     }
@@ -302,10 +302,11 @@ impl Daemon {
     }
 
     /// Signals a listener. Who ends before the signal comes needs none.
-    pub(crate) fn kill(&mut self, id: Id, signal: i32, as_group: bool) {
-        let Some(running) = &self.running[id] else { return };
+    pub(crate) fn kill(&mut self, id: Id, signal: i32, as_group: bool) -> anyhow::Result<()> {
+        let Some(running) = &self.running[id] else { return Ok(()) };
         let Some(signal) = Signal::from_named_raw(signal) else {
-            return log::error!("signal a listener: there is no signal {signal}");
+            log::error!("signal a listener: there is no signal {signal}");
+            return Ok(());
         };
         let pid = running.process.pid;
         let _ = if as_group {
@@ -313,6 +314,10 @@ impl Daemon {
         } else {
             rustix::process::kill_process(pid, signal)
         };
+        match &mut self.transcript {
+            Some(transcript) => transcript.signalled(self.supervisor.name(id), signal),
+            None => Ok(()),
+        }
     }
 
     /// Ends the transcript, if there is one, and gives what it kept.

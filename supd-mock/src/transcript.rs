@@ -6,6 +6,7 @@
 //! alerts < READY\n
 //! alerts > ver:3.0 server:supervisor serial:0 … len:15\nwhen:1795356105
 //! alerts < RESULT 2\nOK
+//! alerts ! a line that supervisord does not understand\n
 //! ```
 
 use std::fs::{self, File};
@@ -13,7 +14,9 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use rustix::process::Signal;
 use similar::TextDiff;
+use supd_core::State;
 use supd_core::stdio;
 use supd_core::supervisor::{ListenerState, Report};
 
@@ -45,11 +48,26 @@ impl Transcript {
         self.line(process, '>', &escaped(wire))
     }
 
+    /// A listener was sent a signal.
+    pub(crate) fn signalled(&mut self, process: &str, signal: Signal) -> anyhow::Result<()> {
+        let name = match signal {
+            Signal::TERM => "SIGTERM".to_owned(),
+            Signal::KILL => "SIGKILL".to_owned(),
+            other => format!("signal {}", other.as_raw()),
+        };
+        self.line(process, '=', &name)
+    }
+
     /// Something happened.
     pub(crate) fn report(&mut self, report: &Report) -> anyhow::Result<()> {
         match report {
             Report::Process { process, change } => {
-                let change = format!("{} -> {}", change.from.name(), change.to.name());
+                let expected = match (change.to, change.expected) {
+                    (State::Exited, true) => " (expected)",
+                    (State::Exited, false) => " (unexpected)",
+                    _ => "",
+                };
+                let change = format!("{} -> {}{expected}", change.from.name(), change.to.name());
                 self.line(process, '=', &change)
             }
             Report::Listener { process, to: ListenerState::Ready, .. } => self.line(process, '<', "READY\\n"),
@@ -61,7 +79,7 @@ impl Transcript {
             Report::Rejected { process, serial, result: None } => {
                 self.line(process, '=', &format!("event {serial} unanswered"))
             }
-            Report::Poisoned { process, output } => self.line(process, '<', &escaped(output)),
+            Report::Poisoned { process, output } => self.line(process, '!', &escaped(output)),
             Report::Dropped { pool, serial } => self.line(pool, '=', &format!("event {serial} dropped")),
             Report::Listener { process, to: ListenerState::Unknown, .. } => {
                 self.line(process, '=', "UNKNOWN")

@@ -3,6 +3,7 @@
 mod listener;
 mod receiver;
 mod supervisord;
+mod twin;
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 pub(crate) use listener::{Listener, OK_READY, big_log, tick};
 pub(crate) use receiver::Receiver;
 pub(crate) use supervisord::{Supervisord, VERSIONS, kill};
+pub(crate) use twin::{Scenario, Step};
 
 /// More than anything here takes on a machine that is busy with other tests; a test fails long before it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

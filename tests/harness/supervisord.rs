@@ -31,17 +31,7 @@ impl<'a> Supervisord<'a> {
             "supervisord {version} is not in {}: run scripts/test",
             bin.display()
         );
-        let config = sandbox.write(
-            "supervisord.conf",
-            format!(
-                "[supervisord]\nnodaemon=true\nuser=root\nlogfile=%(here)s/supervisord.log\nloglevel=debug\n\
-                 pidfile=%(here)s/supervisord.pid\nchildlogdir=%(here)s\n\
-                 [unix_http_server]\nfile=%(here)s/supervisor.sock\n\
-                 [rpcinterface:supervisor]\n\
-                 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
-                 [supervisorctl]\nserverurl=unix://%(here)s/supervisor.sock\n{sections}"
-            ),
-        );
+        let config = sandbox.write("supervisord.conf", Self::config(sections));
         let mut command = sandbox.spawnable("env");
         command.arg(bin.join("supervisord")).arg("-c").arg(config);
         command.env("SUPD_TEST", sandbox.path("")).envs(environment.iter().copied());
@@ -49,6 +39,25 @@ impl<'a> Supervisord<'a> {
         let started = Self { sandbox, bin, running };
         until("supervisord answers", || started.ctl(&["version"]).contains(version));
         started
+    }
+
+    /// A configuration with what every supervisord needs, and these sections.
+    pub(crate) fn config(sections: &str) -> String {
+        format!(
+            "[supervisord]\nnodaemon=true\nuser=root\nlogfile=%(here)s/supervisord.log\nloglevel=debug\n\
+             pidfile=%(here)s/supervisord.pid\nchildlogdir=%(here)s\n\
+             [unix_http_server]\nfile=%(here)s/supervisor.sock\n\
+             [rpcinterface:supervisor]\n\
+             supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+             [supervisorctl]\nserverurl=unix://%(here)s/supervisor.sock\n{sections}"
+        )
+    }
+
+    /// A Python script with supervisor's modules at hand, in the sandbox.
+    pub(crate) fn python(&self, script: &Path) -> std::process::Command {
+        let mut command = self.sandbox.spawnable("env");
+        command.arg(self.bin.join("python")).arg(script);
+        command
     }
 
     /// What `supervisorctl` prints.
@@ -92,8 +101,18 @@ impl<'a> Supervisord<'a> {
     }
 
     /// Shuts down, and waits until nothing is left.
-    pub(crate) fn shut_down(mut self) {
+    pub(crate) fn shut_down(self) {
         self.ctl(&["shutdown"]);
+        self.wait();
+    }
+
+    /// Waits until supervisord itself has ended; its status.
+    pub(crate) fn status(mut self) -> i32 {
+        self.running.status()
+    }
+
+    /// Waits for the end of a shutdown.
+    pub(crate) fn wait(mut self) {
         assert_eq!(self.running.status(), 0);
         let mark = self.mark();
         until("every process has ended with supervisord", || processes_with(&mark).is_empty());

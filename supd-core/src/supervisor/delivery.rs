@@ -11,8 +11,22 @@ use crate::kind::{Kind, State};
 use crate::wire::{Header, LenUnit};
 
 impl Supervisor {
+    /// supervisord has started: its groups are added, one after the other, each heard by the pools that are there by
+    /// then; and it is running.
+    pub fn begin(&mut self) {
+        for pool in 0..self.pools.len() {
+            let groupname = Some(self.pools[pool].config.name.clone());
+            self.notify_first(pool + 1, "PROCESS_GROUP_ADDED", Payload { groupname, ..Payload::default() });
+        }
+        self.notify("SUPERVISOR_STATE_CHANGE_RUNNING", Payload::default());
+    }
+
     /// An event happens. One that nobody subscribes to takes no number, except in Go.
     pub fn notify(&mut self, eventname: &str, payload: Payload) {
+        self.notify_first(self.pools.len(), eventname, payload);
+    }
+
+    fn notify_first(&mut self, pools: usize, eventname: &str, payload: Payload) {
         let header = Header {
             ver: "3.0".to_owned(),
             server: self.config.identifier.clone(),
@@ -20,7 +34,8 @@ impl Supervisor {
             eventname: eventname.to_owned(),
             ..Header::default()
         };
-        if self.hand_out(Event { header, payload }, false, None) || self.config.profile == Profile::Go {
+        if self.hand_out(pools, Event { header, payload }, false, None) || self.config.profile == Profile::Go
+        {
             self.serial += 1;
         }
     }
@@ -32,14 +47,14 @@ impl Supervisor {
             event.header.server.clone_from(&self.config.identifier);
         }
         self.serial = self.serial.max(event.header.serial + 1);
-        self.hand_out(event, as_recorded, unit);
+        self.hand_out(self.pools.len(), event, as_recorded, unit);
     }
 
-    fn hand_out(&mut self, event: Event, as_recorded: bool, unit: Option<LenUnit>) -> bool {
+    fn hand_out(&mut self, pools: usize, event: Event, as_recorded: bool, unit: Option<LenUnit>) -> bool {
         let Some(event) = self.config.profile.adapt(event) else { return false };
         let event = Noted::new(event, as_recorded, unit);
         let mut taken = false;
-        for pool in 0..self.pools.len() {
+        for pool in 0..pools {
             for _ in 0..self.pools[pool].subscriptions(&event.event.header.eventname) {
                 self.accept(pool, event.clone(), false);
                 taken = true;

@@ -16,7 +16,8 @@ remote TYPE TEXT           a client calls sendRemoteCommEvent
 group added|removed NAME   a group of programs comes or goes
 tick [5|60|3600]           supervisord's clock strikes, out of turn
 state                      what supervisord knows of its listeners and programs
-quit                       stop as supervisord does; so does the end of input
+wait                       go on when every event has been answered
+quit                       stop as supervisord does; the end of input is wait, then quit
 ";
 
 /// One line's meaning.
@@ -34,6 +35,7 @@ pub(super) enum Command {
     Group { eventname: &'static str, name: String },
     Tick(u64),
     State,
+    Wait,
     Help,
     Quit,
 }
@@ -73,6 +75,7 @@ impl Command {
                 Self::Tick(period.parse().expect("it is one of three"))
             }
             ["state" | "status"] => Self::State,
+            ["wait"] => Self::Wait,
             ["help" | "?"] => Self::Help,
             ["quit" | "shutdown"] => Self::Quit,
             _ => return Err("no such command; 'help' lists them".to_owned()),
@@ -113,7 +116,7 @@ fn unescaped(text: &str) -> String {
 
 /// A state and what goes with it, for the table that `state` prints.
 pub(super) fn row(name: &str, state: State, more: &str) -> String {
-    format!("{name:<24} {:<9} {more}\n", state.name()).replace(" \n", "\n")
+    format!("{name:<24} {:<9} {more}", state.name()).trim_end().to_owned() + "\n"
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ Commands, one a line; words are split as a shell splits them:
 /// Start a listener, and let happen what is typed on standard input
 ///
 /// What is said goes to standard output, a line at a time: 'NAME > …' what a listener reads, 'NAME < …' what it
-/// answers, 'NAME = …' what becomes of it. Programs that are named need not exist: each is RUNNING when it is first
+/// answers ('!' where that is not understood), 'NAME = …' what becomes of it. Programs that are named need not exist: each is RUNNING when it is first
 /// named. The listener's own changes of state are events, as under supervisord, and the clock ticks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{COMMANDS}{}", indented(HELP)))]
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Play) -> anyhow::Result<u8> {
         misunderstood: false,
         quitting: false,
     };
-    play.daemon.supervisor.notify("SUPERVISOR_STATE_CHANGE_RUNNING", Payload::default());
+    play.daemon.supervisor.begin();
     play.obey()?;
     play.stop()?;
     Ok(if play.at_fault || play.misunderstood { cli::FAILED } else { cli::DONE })
@@ -87,15 +87,21 @@ impl Playing {
             self.take_in(happenings);
             if source.has_input()? {
                 let bytes = source.read(&mut Watch::default(), &mut || Ok(()))?;
-                self.quitting |= bytes.is_empty();
-                if bytes.is_empty() {
+                let ended = bytes.is_empty();
+                if ended {
                     lines.finish();
                 } else {
                     lines.feed(bytes);
                 }
-                while let Some(line) = lines.next() {
+                while !self.quitting
+                    && let Some(line) = lines.next()
+                {
                     let text = line.text.map(String::from_utf8_lossy);
                     self.understand(text.as_deref().unwrap_or_default())?;
+                }
+                if ended && !self.quitting {
+                    self.wait()?;
+                    self.quitting = true;
                 }
                 continue;
             }
@@ -162,7 +168,7 @@ impl Playing {
                 }
             },
             Command::Kill { name, signal } => match supervisor.find(&name) {
-                Some(id) => self.daemon.kill(id, signal, false),
+                Some(id) => self.daemon.kill(id, signal, false)?,
                 None => self.refuse(&format!("kill {name}"), "no listener has this name"),
             },
             Command::Log { name, channel, text } => self.programs.log(&name, channel, &text),
@@ -179,10 +185,27 @@ impl Playing {
                 supervisor.notify(&eventname, payload);
             }
             Command::State => self.print_state()?,
+            Command::Wait => self.wait()?,
             Command::Help => stdio::print(HELP.as_bytes())?,
             Command::Quit => self.quitting = true,
         }
         Ok(())
+    }
+
+    /// Goes on until every event has been answered, or no listener is left to answer.
+    fn wait(&mut self) -> anyhow::Result<()> {
+        loop {
+            let happenings = self.daemon.settle()?;
+            self.take_in(happenings);
+            let supervisor = &self.daemon.supervisor;
+            let is_answered = supervisor.waiting() + supervisor.in_hand() == 0;
+            if self.quitting || is_answered || supervisor.ids().all(|id| supervisor.is_lost(id)) {
+                return Ok(());
+            }
+            let happenings = self.daemon.turn(self.until(), None)?;
+            self.take_in(happenings);
+            self.let_happen();
+        }
     }
 
     fn print_state(&self) -> anyhow::Result<()> {

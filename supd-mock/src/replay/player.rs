@@ -28,6 +28,8 @@ pub(super) struct Player<'a> {
     deliveries: HashMap<u64, u32>,
     started: Instant,
     ready_after: Option<Duration>,
+    /// When a listener could first be sent an event: from then on events happen.
+    opened: Option<Instant>,
     /// By process: when what is expected of it changed last.
     since: HashMap<String, Instant>,
     /// Listeners that ended by themselves: too early, unless that was the last event.
@@ -67,6 +69,7 @@ impl<'a> Player<'a> {
             deliveries: HashMap::new(),
             started: Instant::now(),
             ready_after: None,
+            opened: None,
             since: HashMap::new(),
             early_ends: Vec::new(),
             fruitless_ends: 0,
@@ -118,6 +121,9 @@ impl<'a> Player<'a> {
 
     /// Lets the next event happen, if it is time.
     fn feed(&mut self, events: &mut Events) -> anyhow::Result<Feed> {
+        if self.opened.is_none() && self.any_is_ready() {
+            self.opened = Some(Instant::now());
+        }
         let due = match events.peek()? {
             Next::Event(planned) => self.due(planned),
             Next::NotYet => return Ok(Feed::NotYet),
@@ -136,7 +142,7 @@ impl<'a> Player<'a> {
     }
 
     fn due(&self, planned: &Planned) -> Instant {
-        let start = self.started + self.ready_after.unwrap_or_default();
+        let start = self.opened.unwrap_or(self.started);
         let after = self.args.speed.after(planned.at);
         // What is due in the next million years is due then at the latest.
         start.checked_add(after).unwrap_or(start + Duration::from_secs(1 << 45))
@@ -147,10 +153,15 @@ impl<'a> Player<'a> {
     fn may_feed(&self) -> bool {
         let supervisor = &self.daemon.supervisor;
         match (self.args.listeners.has_buffer(), self.args.speed) {
-            (false, _) => supervisor.waiting() == 0 && supervisor.ids().any(|id| supervisor.is_ready(id)),
-            (true, Speed::Max) => self.ready_after.is_some() && supervisor.has_room(),
-            (true, Speed::Times(_)) => self.ready_after.is_some(),
+            (false, _) => supervisor.waiting() == 0 && self.any_is_ready(),
+            (true, Speed::Max) => self.opened.is_some() && supervisor.has_room(),
+            (true, Speed::Times(_)) => self.opened.is_some(),
         }
+    }
+
+    fn any_is_ready(&self) -> bool {
+        let supervisor = &self.daemon.supervisor;
+        supervisor.ids().any(|id| supervisor.is_ready(id))
     }
 
     /// Which processes must do something in time, and until when.
