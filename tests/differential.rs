@@ -362,7 +362,7 @@ fn a_listener_that_answers_too_early_brings_supervisord_down() {
         let status = scenario.crash_supervisord(version, &[&big, "remote x 1", "remote x 2"]);
         assert_eq!(status, 1, "supervisord {version}");
     }
-    let said = scenario.crash_supd_mock(&[&big, "remote x 1", "remote x 2"]);
+    let said = scenario.crash_supd_mock(&[&big, "remote x 1", "wait"]);
     assert!(
         said.contains("a answered before it had read the whole event: supervisord itself would crash"),
         "{said}"
