@@ -237,6 +237,7 @@ impl Playing {
                         &name,
                         "answered before it had read the whole event: supervisord itself would crash",
                     );
+                    self.quitting = true;
                 }
                 Happening::Deaf(id) => {
                     let name = self.daemon.supervisor.name(id).to_owned();
