@@ -11,5 +11,7 @@ mod listen;
 mod mock;
 mod notify;
 mod parse;
+mod play;
+mod replay;
 mod stop;
 mod supervisord;

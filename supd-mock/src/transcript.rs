@@ -111,8 +111,8 @@ impl Transcript {
     }
 }
 
-/// How a transcript differs from an earlier one, as a unified diff; `None` when it does not. Which process spoke first
-/// is left aside: only what each of them said and heard counts.
+/// How a transcript differs from an earlier one, as a unified diff; `None` when it does not. What comes first is left
+/// aside where that is chance: of several processes, and between a conversation and supervisord's own doing.
 pub(crate) fn difference(expected: &Path, actual: &str) -> anyhow::Result<Option<String>> {
     let name = expected.display().to_string();
     let old = fs::read_to_string(expected).with_context(|| format!("read '{name}'"))?;
@@ -126,7 +126,10 @@ pub(crate) fn difference(expected: &Path, actual: &str) -> anyhow::Result<Option
 
 fn by_process(transcript: &str) -> String {
     let mut lines: Vec<&str> = transcript.split_inclusive('\n').collect();
-    lines.sort_by_key(|line| line.split(' ').next());
+    lines.sort_by_key(|line| {
+        let mut words = line.split(' ');
+        (words.next(), words.next() != Some("="))
+    });
     lines.concat()
 }
 
@@ -159,9 +162,9 @@ mod tests {
     #[test]
     fn only_what_each_process_said_is_compared() {
         let dir = std::env::temp_dir().join(format!("supd-transcript-{}", std::process::id()));
-        fs::write(&dir, "a < READY\\n\nb < READY\\n\na > x\n").unwrap();
-        let same = difference(&dir, "b < READY\\n\na < READY\\n\na > x\n").unwrap();
-        let other = difference(&dir, "a < READY\\n\na > y\nb < READY\\n\n").unwrap();
+        fs::write(&dir, "a < READY\\n\na = STARTING -> RUNNING\nb < READY\\n\na > x\n").unwrap();
+        let same = difference(&dir, "b < READY\\n\na = STARTING -> RUNNING\na < READY\\n\na > x\n").unwrap();
+        let other = difference(&dir, "a = STARTING -> RUNNING\na < READY\\n\na > y\nb < READY\\n\n").unwrap();
         fs::remove_file(&dir).unwrap();
         assert_eq!(same, None);
         assert!(other.unwrap().contains("-a > x\n+a > y\n"));

@@ -96,10 +96,10 @@ impl Supervisor {
                     self.report(Report::Rejected { process, serial, result: Some(result) });
                 }
                 Reaction::Unknown(output) => {
+                    self.report(Report::Poisoned { process: process.clone(), output });
                     if self.members[id].in_hand.is_some() {
-                        self.report(Report::Rejected { process: process.clone(), serial, result: None });
+                        self.report(Report::Rejected { process, serial, result: None });
                     }
-                    self.report(Report::Poisoned { process, output });
                 }
             }
             self.listener_became(id, from, to);

@@ -293,12 +293,16 @@ impl Supervisor {
             && !member.deaf
     }
 
-    /// Whether this process will be sent nothing more by itself: it is down for good, broke the protocol, or closed its
-    /// standard input.
+    /// Whether this process will be sent nothing more by itself: it is down for good, or broke the protocol.
     pub fn is_lost(&self, id: Id) -> bool {
-        let Member { process, dispatcher, deaf, .. } = &self.members[id];
+        let Member { process, dispatcher, .. } = &self.members[id];
         let is_down = process.is_down() && (self.retired || process.due().is_none());
-        is_down || *deaf || dispatcher.state() == ListenerState::Unknown
+        is_down || dispatcher.state() == ListenerState::Unknown
+    }
+
+    /// Whether this process has closed its standard input, and so will be sent nothing before it is started again.
+    pub fn is_deaf(&self, id: Id) -> bool {
+        self.members[id].deaf
     }
 
     /// All processes.

@@ -218,7 +218,7 @@ fn a_poisoned_listener_gets_nothing_ever_again_and_its_event_goes_to_a_peer() {
     scene.says(1, b"READY\n");
     scene.happens("a");
     let told = scene.says(0, b"oh no\nREADY\n");
-    assert_eq!(told, ["p_00 rejected 0", "p_00 poisoned by 'oh no\\nREADY\\n'", "p_01 sent 0"]);
+    assert_eq!(told, ["p_00 poisoned by 'oh no\\nREADY\\n'", "p_00 rejected 0", "p_01 sent 0"]);
     assert_eq!(scene.says(0, b"READY\n"), [""; 0]);
     assert_eq!(scene.supervisor.listener_state(0), ListenerState::Unknown);
 }

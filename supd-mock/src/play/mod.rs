@@ -199,7 +199,10 @@ impl Playing {
             self.take_in(happenings);
             let supervisor = &self.daemon.supervisor;
             let is_answered = supervisor.waiting() + supervisor.in_hand() == 0;
-            if self.quitting || is_answered || supervisor.ids().all(|id| supervisor.is_lost(id)) {
+            if self.quitting
+                || is_answered
+                || supervisor.ids().all(|id| supervisor.is_lost(id) || supervisor.is_deaf(id))
+            {
                 return Ok(());
             }
             let happenings = self.daemon.turn(self.until(), None)?;

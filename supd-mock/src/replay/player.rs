@@ -93,7 +93,7 @@ impl<'a> Player<'a> {
                 self.fault(id, &format!("{end} before all events were played"));
             }
             self.check_time();
-            if self.hopeless || self.daemon.supervisor.ids().all(|id| self.daemon.supervisor.is_lost(id)) {
+            if self.hopeless || !self.is_anyone_left() {
                 return self.give_up(events);
             }
             let (until, awaited) = match feed {
@@ -164,13 +164,21 @@ impl<'a> Player<'a> {
         supervisor.ids().any(|id| supervisor.is_ready(id))
     }
 
+    /// Whether any listener may yet take an event. One whose input we have closed ends, and is started again.
+    fn is_anyone_left(&self) -> bool {
+        let supervisor = &self.daemon.supervisor;
+        let comes_back = Faults::new(&self.args.fault).end_listeners();
+        supervisor.ids().any(|id| !supervisor.is_lost(id) && (comes_back || !supervisor.is_deaf(id)))
+    }
+
     /// Which processes must do something in time, and until when.
     fn awaited(&self) -> impl Iterator<Item = (Id, Instant)> {
         let supervisor = &self.daemon.supervisor;
         supervisor.ids().filter_map(|id| {
             let up = matches!(supervisor.state(id), State::Starting | State::Running);
             let state = supervisor.listener_state(id);
-            let must = matches!(state, ListenerState::Acknowledged | ListenerState::Busy);
+            let must =
+                matches!(state, ListenerState::Acknowledged | ListenerState::Busy) || supervisor.is_deaf(id);
             let since = self.since.get(supervisor.name(id)).filter(|_| up && must)?;
             Some((id, *since + self.args.timeout))
         })
@@ -184,8 +192,11 @@ impl<'a> Player<'a> {
         let now = Instant::now();
         let late: Vec<Id> = self.awaited().filter(|(_, until)| *until <= now).map(|(id, _)| id).collect();
         for id in late {
-            let busy = self.daemon.supervisor.listener_state(id) == ListenerState::Busy;
-            let what = if busy { "did not answer an event" } else { "did not write READY" };
+            let what = match self.daemon.supervisor.listener_state(id) {
+                ListenerState::Busy => "did not answer an event",
+                ListenerState::Ready => "did not end, though its input is closed,",
+                _ => "did not write READY",
+            };
             self.fault(id, &format!("{what} within {:?}", self.args.timeout));
             self.hopeless = true;
         }
@@ -259,9 +270,12 @@ impl<'a> Player<'a> {
 
     fn rejected(&mut self, process: &str, serial: u64, result: Option<Vec<u8>>) -> anyhow::Result<()> {
         // Without a result the listener ended, or broke the protocol, which is said by itself.
-        if let Some(result) = result {
-            self.tally.rejected += 1;
-            self.tally.answered(process, &String::from_utf8_lossy(&result))?;
+        match result {
+            Some(result) => {
+                self.tally.rejected += 1;
+                self.tally.answered(process, &String::from_utf8_lossy(&result))?;
+            }
+            None => self.tally.answered(process, "none")?,
         }
         if self.deliveries.get(&serial).is_some_and(|&times| times >= MAX_DELIVERIES) && !self.hopeless {
             self.fault_of(process, &format!("rejected event {serial} {MAX_DELIVERIES} times"));
