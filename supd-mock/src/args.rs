@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use supd_core::{LenUnit, cli};
 
 use crate::bench::Bench;
+use crate::check::Check;
 use crate::generate::Scenario;
 use crate::lint::Lint;
 use crate::play::Play;
@@ -14,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   supd-mock replay -- supd-listen -c 'supd-parse --problems | supd-notify log'
   supd-mock replay --events capture.raw -- python3 my_listener.py | jq .latency
+  supd-mock check -- python3 my_listener.py
   supd-mock generate --scenario flap --count 100 | supd-parse --to text
   supd-mock generate --scenario crash | supd-mock emit > capture.raw
   supd-mock lint /etc/supervisor/supervisord.conf
@@ -39,6 +41,7 @@ pub struct Args {
 pub(crate) enum Command {
     Replay(Box<Replay>),
     Play(Box<Play>),
+    Check(Check),
     Emit(Emit),
     Generate(Generate),
     Lint(Lint),

@@ -4,6 +4,7 @@ pub mod args;
 mod bench;
 mod config;
 mod daemon;
+mod check;
 mod emit;
 mod events;
 mod fault;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         match args.command {
             Command::Replay(replay) => replay::run(&replay),
             Command::Play(play) => play::run(&play),
+            Command::Check(check) => check::run(&check),
             Command::Emit(emit) => emit::run(&emit),
             Command::Generate(generate) => generate::run(&generate),
             Command::Lint(lint) => lint::run(&lint),

@@ -1,0 +1,85 @@
+//! What a listener does while there is nothing to do.
+
+use std::time::{Duration, Instant};
+
+use super::case::{Case, Failure, Level, Section, Verdict};
+use super::consequence;
+use super::framing::BASIC;
+use super::session::Session;
+use super::usage;
+
+const QUIET: Duration = Duration::from_millis(500);
+/// Processor time is counted in hundredths of a second, so shorter ones would tell little.
+const WINDOW: Duration = Duration::from_millis(200);
+
+pub(crate) const SECTION: Section = Section {
+    name: "idle",
+    title: "While idle",
+    cases: &[
+        Case {
+            id: "idle/quiet",
+            level: Level::Must,
+            requires: "nothing is written while there is nothing to answer",
+            why: "A heartbeat, a warning or a progress line on standard output is out of turn.",
+            needs: BASIC,
+            only: None,
+            run: |session| {
+                session.ready()?;
+                session.quiet(QUIET)?;
+                let event = session.tick();
+                session.handle(&event)?;
+                session.quiet(QUIET)
+            },
+        },
+        Case {
+            id: "idle/stays",
+            level: Level::Must,
+            requires: "the listener stays until it is told to end",
+            why: "Nothing may come for days.",
+            needs: BASIC,
+            only: None,
+            run: |session| {
+                session.ready()?;
+                let event = session.tick();
+                session.handle(&event)?;
+                session.pass(QUIET)?;
+                match session.ended() {
+                    Some(end) => Err(Failure::new(format!("it {end} while idle"), consequence::ENDED)),
+                    None => Ok(()),
+                }
+            },
+        },
+        Case {
+            id: "idle/cpu",
+            level: Level::Should,
+            requires: "it takes no processor time while it waits",
+            why: "Waiting is read(2) or poll(2) without a timeout, not a loop.",
+            needs: &["idle/stays"],
+            only: None,
+            run: |session| {
+                session.ready()?;
+                let event = session.tick();
+                session.handle(&event)?;
+                comes_to_rest(session)
+            },
+        },
+    ],
+};
+
+/// Passes when there is a moment without work, or the listener has ended. What has just been started has work to do, so
+/// it is given as long as anything else.
+pub(crate) fn comes_to_rest(session: &mut Session<'_>) -> Verdict {
+    let started = Instant::now();
+    let mut used = Duration::ZERO;
+    while started.elapsed() < session.setting.timeout {
+        let before = usage::cpu_time(&usage::descendants());
+        session.pass(WINDOW)?;
+        let spent = usage::cpu_time(&usage::descendants()).saturating_sub(before);
+        if spent <= WINDOW / 10 || session.ended().is_some() {
+            return Ok(());
+        }
+        used += spent;
+    }
+    let what = format!("it used {used:.1?} of processor time within {:.1?}", started.elapsed());
+    Err(Failure::new(what, consequence::SPINS))
+}

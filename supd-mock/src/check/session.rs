@@ -1,0 +1,417 @@
+//! One listener process for one case: started, sent bytes, listened to with a deadline, and ended.
+//!
+//! What it writes goes through [`Dispatcher`], so that every failure can say what supervisord would have made of it.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use supd_core::children::End;
+use supd_core::family::Family;
+use supd_core::stdio;
+use supd_core::supervisor::{Dispatcher, ListenerState, Reaction};
+
+use super::Setting;
+use super::case::{Failure, Verdict};
+use super::consequence;
+use super::transcript::{Transcript, shown};
+use crate::process::{Process, Program};
+
+/// How long everything that was killed may take to be gone.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+
+/// What to wait for between two parts of an event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pause {
+    /// Until the listener has read what was written, or does not care to for a while.
+    UntilRead,
+    /// So long.
+    For(Duration),
+}
+
+/// A listener and all that is known of it.
+pub(crate) struct Session<'a> {
+    pub(crate) setting: &'a Setting,
+    process: Process,
+    family: Family,
+    dispatcher: Dispatcher,
+    reactions: VecDeque<Reaction>,
+    /// What of an event could not be written yet.
+    outgoing: Vec<u8>,
+    transcript: Transcript,
+    /// Number of the event that was made last.
+    pub(super) serial: u64,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn start(setting: &'a Setting) -> anyhow::Result<Self> {
+        let process = Process::start(&Program::new(&setting.listener, "listener"))?;
+        let family = Family::of(process.pid);
+        Ok(Self {
+            setting,
+            process,
+            family,
+            dispatcher: Dispatcher::default(),
+            reactions: VecDeque::new(),
+            outgoing: Vec::new(),
+            transcript: Transcript::default(),
+            serial: 0,
+        })
+    }
+
+    // What is sent.
+
+    /// Sends an event, to be answered; what the pipe does not take goes out as the listener reads.
+    pub(crate) fn send(&mut self, event: &[u8]) -> anyhow::Result<()> {
+        self.transcript.send(event);
+        self.dispatcher.sent();
+        self.put(event)
+    }
+
+    /// Sends an event in parts. Before the last has gone out there must be no answer.
+    pub(crate) fn send_in_parts(&mut self, parts: &[&[u8]], pause: Pause) -> Verdict {
+        self.transcript.send(&parts.concat());
+        self.dispatcher.sent();
+        for (number, part) in parts.iter().enumerate() {
+            if number > 0 {
+                self.pause(pause)?;
+                self.not_answered_yet()?;
+            }
+            self.put(part)?;
+        }
+        Ok(())
+    }
+
+    fn not_answered_yet(&self) -> Verdict {
+        let received = self.transcript.received();
+        if received.is_empty() {
+            return Ok(());
+        }
+        let wrote = format!("it wrote '{}' before the whole event had come", shown(received, 60));
+        Err(Failure::new(wrote, consequence::UNREAD))
+    }
+
+    fn pause(&mut self, pause: Pause) -> anyhow::Result<()> {
+        let limit = match pause {
+            Pause::UntilRead => Duration::from_millis(20),
+            Pause::For(duration) => duration,
+        };
+        let until = Instant::now() + limit;
+        while Instant::now() < until && self.transcript.received().is_empty() && !self.is_gone()? {
+            // Nothing tells when a pipe has become empty, so it is looked at often.
+            let soon = Instant::now() + Duration::from_micros(200);
+            match pause {
+                Pause::UntilRead if self.outgoing.is_empty() && self.unread() == 0 => break,
+                Pause::UntilRead => self.turn(soon.min(until))?,
+                Pause::For(_) => self.turn(until)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes the listener has not read out of the pipe.
+    fn unread(&self) -> u64 {
+        self.process.stdin.as_ref().and_then(|stdin| rustix::io::ioctl_fionread(stdin).ok()).unwrap_or(0)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.outgoing.extend_from_slice(bytes);
+        self.write()
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        let Some(stdin) = &self.process.stdin else {
+            return Ok(());
+        };
+        match rustix::io::write(stdin, &self.outgoing) {
+            Ok(bytes) => drop(self.outgoing.drain(..bytes)),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // supervisord notices it only when the listener ends; nobody will answer.
+            Err(Errno::PIPE) => {
+                self.outgoing.clear();
+                self.process.stdin = None;
+            }
+            Err(error) => return Err(error).context("write an event to the listener"),
+        }
+        Ok(())
+    }
+
+    // What is expected.
+
+    /// Waits for READY.
+    pub(crate) fn ready(&mut self) -> Verdict {
+        match self.reaction()? {
+            Some(Reaction::Ready) => Ok(()),
+            reaction => self.fail(reaction, "READY"),
+        }
+    }
+
+    /// Waits for the event that was sent last to be accepted.
+    pub(crate) fn accepted(&mut self) -> Verdict {
+        match self.reaction()? {
+            Some(Reaction::Accepted) if self.outgoing.is_empty() => Ok(()),
+            Some(Reaction::Accepted | Reaction::Rejected(_)) if !self.outgoing.is_empty() => {
+                let left = self.outgoing.len();
+                let what = format!("it answered while {left} bytes of the event were not even in its pipe");
+                Err(Failure::new(what, consequence::UNREAD))
+            }
+            reaction => self.fail(reaction, "an answer"),
+        }
+    }
+
+    /// One event from beginning to end: sent, accepted, and READY for the next.
+    pub(crate) fn handle(&mut self, event: &[u8]) -> Verdict {
+        self.send(event)?;
+        self.accepted()?;
+        self.ready()
+    }
+
+    /// The same with an event of any kind that follows, to show that the listener is still in step.
+    pub(crate) fn handle_and_stay_in_step(&mut self, event: &[u8]) -> Verdict {
+        self.handle(event)?;
+        let next = self.tick();
+        self.handle(&next)
+    }
+
+    /// Nothing may be written for so long. That the listener ends meanwhile is another matter.
+    pub(crate) fn quiet(&mut self, duration: Duration) -> Verdict {
+        let known = self.transcript.received().len();
+        let until = Instant::now() + duration;
+        while Instant::now() < until && self.transcript.received().len() == known && !self.is_gone()? {
+            self.turn(until)?;
+        }
+        match &self.transcript.received()[known..] {
+            [] => Ok(()),
+            more => {
+                let wrote = format!("it wrote '{}' while it was READY", shown(more, 60));
+                Err(Failure::new(wrote, consequence::UNKNOWN))
+            }
+        }
+    }
+
+    /// Waits until what has come since the last event satisfies, until no more can come, or until time is up.
+    pub(crate) fn gather(&mut self, satisfies: impl Fn(&[u8]) -> bool) -> anyhow::Result<Vec<u8>> {
+        let until = Instant::now() + self.setting.timeout;
+        while Instant::now() < until && !satisfies(self.transcript.received()) && !self.is_gone()? {
+            self.turn(until)?;
+        }
+        Ok(self.transcript.received().to_vec())
+    }
+
+    /// Waits until supervisord has understood something of the answer, and then a moment for the rest of it.
+    pub(crate) fn gather_answer(&mut self) -> anyhow::Result<Vec<u8>> {
+        let answer = self.reaction()?;
+        if !matches!(answer, None | Some(Reaction::Ready)) {
+            let until = Instant::now() + Duration::from_millis(100);
+            while Instant::now() < until
+                && self.dispatcher.state() != ListenerState::Ready
+                && !self.is_gone()?
+            {
+                self.turn(until)?;
+            }
+        }
+        Ok(self.transcript.received().to_vec())
+    }
+
+    /// What the listener's silence, its end, or its words mean where something else was due.
+    pub(crate) fn fail(&mut self, reaction: Option<Reaction>, due: &str) -> Verdict {
+        let (happened, consequence) = match reaction {
+            Some(Reaction::Unknown(bytes)) => {
+                (format!("it wrote '{}' instead of {due}", shown(&bytes, 60)), consequence::UNKNOWN)
+            }
+            Some(Reaction::Rejected(body)) => {
+                (format!("it rejected the event with '{}'", shown(&body, 60)), consequence::REJECTED)
+            }
+            Some(Reaction::Ready | Reaction::Accepted) => {
+                (format!("it did something else than {due}"), consequence::UNKNOWN)
+            }
+            None => return Err(self.silence(due)),
+        };
+        Err(Failure::new(happened, consequence))
+    }
+
+    fn silence(&mut self, due: &str) -> anyhow::Error {
+        let state = self.dispatcher.state();
+        if let Some(end) = self.family.end() {
+            let consequence =
+                if state == ListenerState::Busy { consequence::DIED } else { consequence::ENDED };
+            return Failure::new(format!("it {end}"), consequence);
+        }
+        if self.process.stdout.is_none() {
+            return Failure::new("it closed its standard output", consequence::NOT_READY);
+        }
+        let wanting = match self.transcript.received() {
+            [] => String::new(),
+            received => format!(", only '{}'", shown(received, 60)),
+        };
+        let what = format!("within {:?} there was not {due}{wanting}", self.setting.timeout);
+        Failure::new(
+            what,
+            if state == ListenerState::Busy { consequence::BUSY } else { consequence::NOT_READY },
+        )
+    }
+
+    /// What supervisord understands next; `None` when nothing comes in time.
+    fn reaction(&mut self) -> anyhow::Result<Option<Reaction>> {
+        let until = Instant::now() + self.setting.timeout;
+        loop {
+            if let Some(reaction) = self.reactions.pop_front() {
+                return Ok(Some(reaction));
+            }
+            if Instant::now() >= until || self.is_gone()? {
+                return Ok(self.reactions.pop_front());
+            }
+            self.turn(until)?;
+        }
+    }
+
+    // How it ends.
+
+    /// The listener sees the end of its input.
+    pub(crate) fn close_stdin(&mut self) {
+        self.process.stdin = None;
+    }
+
+    /// As when supervisord is killed, or has reaped the process it started: all pipes are closed.
+    pub(crate) fn hang_up(&mut self) {
+        self.process.stdin = None;
+        self.process.stdout = None;
+        self.process.stderr = None;
+    }
+
+    /// Tells the process to stop, and no other, as supervisord does; its pipes stay open.
+    pub(crate) fn terminate(&mut self) {
+        // Who ends before the signal comes needs none.
+        let _ = rustix::process::kill_process(self.process.pid, Signal::TERM);
+    }
+
+    /// Waits for the process that was started to end; `None` when it does not in time.
+    pub(crate) fn end(&mut self) -> anyhow::Result<Option<End>> {
+        self.wait(|session| session.family.has_ended())?;
+        Ok(self.family.end())
+    }
+
+    /// Waits until nothing that it started is left.
+    pub(crate) fn leaves_nothing(&mut self) -> anyhow::Result<bool> {
+        self.wait(|session| session.family.is_gone())
+    }
+
+    /// Lets time pass, and takes in what comes meanwhile.
+    pub(crate) fn pass(&mut self, duration: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + duration;
+        while Instant::now() < until && !self.family.has_ended() {
+            self.turn(until)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> anyhow::Result<bool> {
+        let until = Instant::now() + self.setting.timeout;
+        loop {
+            if holds(self) {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+            self.turn(until)?;
+        }
+    }
+
+    /// Ends everything that is left, and hands out what was said.
+    pub(crate) fn finish(mut self) -> anyhow::Result<Transcript> {
+        // What its programs wrote last is evidence.
+        self.turn(Instant::now())?;
+        let until = Instant::now() + AFTER_KILL;
+        while !self.family.is_gone() {
+            anyhow::ensure!(Instant::now() < until, "kill the listener: something it started does not end");
+            self.family.signal_all(Signal::KILL);
+            // An orphan becomes ours when its parent has ended, and is signalled at the next turn.
+            self.turn(until.min(Instant::now() + Duration::from_millis(20)))?;
+        }
+        Ok(self.transcript)
+    }
+
+    /// Whether the process that was started has ended, and how; nothing is waited for.
+    pub(crate) fn ended(&mut self) -> Option<End> {
+        self.family.has_ended();
+        self.family.end()
+    }
+
+    // The descriptors.
+
+    /// Whether nothing more can come: the process has ended, and what it wrote has been read.
+    fn is_gone(&mut self) -> anyhow::Result<bool> {
+        if !self.family.has_ended() {
+            return Ok(self.process.stdout.is_none());
+        }
+        while self.listen()? > 0 {}
+        self.pass_stderr()?;
+        Ok(true)
+    }
+
+    /// Waits until something happens, and takes it in.
+    fn turn(&mut self, until: Instant) -> anyhow::Result<()> {
+        let Process { stdin, stdout, stderr, .. } = &self.process;
+        let waiting = stdin.as_ref().filter(|_| !self.outgoing.is_empty());
+        // In the place of a descriptor that is closed or not wanted stands one that is watched anyway.
+        let spare = self.setting.sigchld.as_fd();
+        let mut fds = [
+            (Some(spare), PollFlags::IN),
+            (stdout.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
+            (stderr.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
+            (waiting.map(OwnedFd::as_fd), PollFlags::OUT),
+        ]
+        .map(|(fd, flags)| fd.map_or((spare, PollFlags::empty()), |fd| (fd, flags)))
+        .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
+        stdio::poll(&mut fds, Some(until)).context("wait for the listener")?;
+        let [_, out, err, input] = fds.map(|fd| !fd.revents().is_empty());
+        self.setting.sigchld.take();
+        if input {
+            self.write()?;
+        }
+        if err {
+            self.pass_stderr()?;
+        }
+        if out {
+            self.listen()?;
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self) -> anyhow::Result<usize> {
+        let mut buf = [0; 16 * 1024];
+        let Some(bytes) = read(&mut self.process.stdout, &mut buf)? else {
+            return Ok(0);
+        };
+        self.transcript.receive(bytes);
+        self.reactions.extend(self.dispatcher.feed(bytes));
+        Ok(bytes.len())
+    }
+
+    fn pass_stderr(&mut self) -> anyhow::Result<()> {
+        let mut buf = [0; 16 * 1024];
+        if let Some(bytes) = read(&mut self.process.stderr, &mut buf)? {
+            self.transcript.receive_stderr(bytes);
+        }
+        Ok(())
+    }
+}
+
+/// What there is to read; `None` when there is nothing, now or (then the descriptor is closed) ever again.
+fn read<'a>(fd: &mut Option<OwnedFd>, buf: &'a mut [u8]) -> anyhow::Result<Option<&'a [u8]>> {
+    let Some(open) = fd else { return Ok(None) };
+    match rustix::io::retry_on_intr(|| rustix::io::read(&*open, &mut *buf)) {
+        Ok(0) => {
+            *fd = None;
+            Ok(None)
+        }
+        Ok(bytes) => Ok(Some(&buf[..bytes])),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error).context("read from the listener"),
+    }
+}
