@@ -71,7 +71,7 @@ pub(crate) const SECTION: Section = Section {
             level: Level::Should,
             requires: "it ends when its input ends in the middle of an event",
             why: "Waiting for the rest of a payload must end with the input.",
-            needs: ENDS,
+            needs: &["end/eof", "framing/parts"],
             only: None,
             run: |session| {
                 half_an_event(session)?;
@@ -89,8 +89,10 @@ pub(crate) const SECTION: Section = Section {
             run: |session| {
                 session.ready()?;
                 let event = session.tick();
+                session.freeze();
                 session.send(&event)?;
                 session.hang_up();
+                session.thaw();
                 ends(session, consequence::ORPHAN)?;
                 leaves_nothing(session)
             },
@@ -113,7 +115,7 @@ pub(crate) const SECTION: Section = Section {
             level: Level::Should,
             requires: "it ends at SIGTERM in the middle of an event",
             why: "The rest of the event may never come: supervisord may be waiting for this very end.",
-            needs: &["end/sigterm"],
+            needs: &["end/sigterm", "framing/parts"],
             only: None,
             run: |session| {
                 half_an_event(session)?;

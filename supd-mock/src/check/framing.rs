@@ -10,7 +10,6 @@ const GAP: Duration = Duration::from_millis(100);
 
 /// What every later case takes for granted.
 pub(crate) const BASIC: &[&str] = &["framing/two"];
-const IN_PARTS: &[&str] = &["framing/parts"];
 
 pub(crate) const SECTION: Section = Section {
     name: "framing",
@@ -21,7 +20,7 @@ pub(crate) const SECTION: Section = Section {
             level: Level::Must,
             requires: "a payload without a newline at its end is read",
             why: "Only len says where a payload ends. Reading it as a line waits for what never comes.",
-            needs: &["reply/once"],
+            needs: &["idle/quiet"],
             only: None,
             run: |session| {
                 session.ready()?;
@@ -80,7 +79,7 @@ pub(crate) const SECTION: Section = Section {
             level: Level::Must,
             requires: "an event that comes one byte at a time is read",
             why: "A pipe promises nothing about where it cuts.",
-            needs: IN_PARTS,
+            needs: &["framing/parts"],
             only: None,
             run: |session| {
                 session.ready()?;
@@ -94,7 +93,7 @@ pub(crate) const SECTION: Section = Section {
             level: Level::Must,
             requires: "an event may be cut into two anywhere",
             why: "A cut within a token, before a newline or after it is as likely as any other.",
-            needs: IN_PARTS,
+            needs: &["framing/parts", "framing/many"],
             only: None,
             run: |session| {
                 session.ready()?;

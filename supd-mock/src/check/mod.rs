@@ -38,13 +38,13 @@ use session::Session;
 const SECTIONS: [&Section; 11] = [
     &start::SECTION,
     &reply::SECTION,
+    &idle::SECTION,
     &framing::SECTION,
     &text::SECTION,
     &header::SECTION,
     &size::SECTION,
     &pace::SECTION,
     &kind::SECTION,
-    &idle::SECTION,
     &end::SECTION,
     &memory::SECTION,
 ];

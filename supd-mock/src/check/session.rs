@@ -170,26 +170,24 @@ impl<'a> Session<'a> {
         self.ready()
     }
 
-    /// The same with an event of any kind that follows, to show that the listener is still in step.
+    /// The same, and another event after it, to show that the listener is still in step: what it has left of the first
+    /// one it would take for a header, and answer at once.
     pub(crate) fn handle_and_stay_in_step(&mut self, event: &[u8]) -> Verdict {
         self.handle(event)?;
+        self.quiet(Duration::from_millis(20))?;
         let next = self.tick();
         self.handle(&next)
     }
 
-    /// Nothing may be written for so long. That the listener ends meanwhile is another matter.
+    /// Nothing may be written for so long, while it is READY. That it ends meanwhile is another matter.
     pub(crate) fn quiet(&mut self, duration: Duration) -> Verdict {
-        let known = self.transcript.received().len();
-        let until = Instant::now() + duration;
-        while Instant::now() < until && self.transcript.received().len() == known && !self.is_gone()? {
-            self.turn(until)?;
-        }
-        match &self.transcript.received()[known..] {
-            [] => Ok(()),
-            more => {
-                let wrote = format!("it wrote '{}' while it was READY", shown(more, 60));
+        match self.reaction_within(duration)? {
+            None => Ok(()),
+            Some(Reaction::Unknown(bytes)) => {
+                let wrote = format!("it wrote '{}' while it was READY", shown(&bytes, 60));
                 Err(Failure::new(wrote, consequence::UNKNOWN))
             }
+            reaction => self.fail(reaction, "nothing"),
         }
     }
 
@@ -257,7 +255,11 @@ impl<'a> Session<'a> {
 
     /// What supervisord understands next; `None` when nothing comes in time.
     fn reaction(&mut self) -> anyhow::Result<Option<Reaction>> {
-        let until = Instant::now() + self.setting.timeout;
+        self.reaction_within(self.setting.timeout)
+    }
+
+    fn reaction_within(&mut self, duration: Duration) -> anyhow::Result<Option<Reaction>> {
+        let until = Instant::now() + duration;
         loop {
             if let Some(reaction) = self.reactions.pop_front() {
                 return Ok(Some(reaction));
@@ -281,6 +283,15 @@ impl<'a> Session<'a> {
         self.process.stdin = None;
         self.process.stdout = None;
         self.process.stderr = None;
+    }
+
+    /// The listener's group stands still, so that all that is done meanwhile is there when it goes on.
+    pub(crate) fn freeze(&mut self) {
+        self.family.signal_group(Signal::STOP);
+    }
+
+    pub(crate) fn thaw(&mut self) {
+        self.family.signal_group(Signal::CONT);
     }
 
     /// Tells the process to stop, and no other, as supervisord does; its pipes stay open.

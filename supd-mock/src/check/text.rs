@@ -4,6 +4,7 @@ use supd_core::LenUnit;
 
 use super::case::{Case, Level, Section};
 use super::framing::{self, BASIC};
+use super::start::MOMENT;
 
 /// In bytes it is much longer than in characters, and what a reader in the wrong unit leaves over is no header.
 const ACCENTS: &str = "ééééééééééééééééééééééééé\nover\nand\nover\nagain\n";
@@ -34,7 +35,14 @@ pub(crate) const SECTION: Section = Section {
                   unit, the rest of the payload is taken for the next header; more than 64 KiB of it crash supervisord.",
             needs: &["text/non-ascii"],
             only: None,
-            run: |session| framing::log(session, ACCENTS),
+            run: |session| {
+                session.ready()?;
+                let event = session.log(ACCENTS);
+                session.handle(&event)?;
+                session.quiet(MOMENT)?;
+                let next = session.tick();
+                session.handle(&next)
+            },
         },
         Case {
             id: "text/three-bytes",

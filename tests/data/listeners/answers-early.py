@@ -1,0 +1,17 @@
+# Answers at the header and reads the payload afterwards.
+import re
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+say("READY\n")
+while header := stdin.readline():
+    say("RESULT 2\nOK")
+    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    say("READY\n")

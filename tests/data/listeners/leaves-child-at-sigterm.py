@@ -1,0 +1,21 @@
+# Ends its helper at the end of its input, but not at SIGTERM.
+import re
+import subprocess
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+helper = subprocess.Popen(["sleep", "1000"])
+try:
+    say("READY\n")
+    while header := stdin.readline():
+        payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+        say("RESULT 2\nOKREADY\n")
+finally:
+    helper.kill()

@@ -1,0 +1,19 @@
+# Starts a helper and never ends it.
+import re
+import subprocess
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+subprocess.Popen(["sleep", "1000"])
+say("READY\n")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    say("RESULT 2\nOKREADY\n")

@@ -1,0 +1,17 @@
+# Leaves when nothing has come for a moment.
+import re
+import select
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+say("READY\n")
+while select.select([0], [], [], 0.35)[0] and (header := stdin.readline()):
+    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    say("RESULT 2\nOKREADY\n")

@@ -1,0 +1,17 @@
+# A negative length, as of a string that was not found.
+import re
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+say("READY\n")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    say("RESULT -1\nOKREADY\n")

@@ -1,0 +1,17 @@
+# Standard output is a pipe, so print() keeps what it is given until there is more.
+import re
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+print("READY")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    print("RESULT 2\nOK", end="READY\n")

@@ -1,0 +1,18 @@
+# READY after the result, and once more at the top of the loop.
+import re
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+say("READY\n")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    say("RESULT 2\nOKREADY\n")
+    say("READY\n")

@@ -1,0 +1,17 @@
+# Writes READY once more to be sure.
+import re
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+say("READY\nREADY\n")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    say("RESULT 2\nOKREADY\n")

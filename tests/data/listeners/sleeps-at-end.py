@@ -1,0 +1,20 @@
+# Stays when its input has ended.
+import re
+import sys
+import time
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+say("READY\n")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    say("RESULT 2\nOKREADY\n")
+while True:
+    time.sleep(1000)

@@ -1,0 +1,18 @@
+# Becomes READY when it has read something.
+import re
+import sys
+
+stdin = open(0, encoding="utf-8", newline="\n")
+
+
+def say(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+header = stdin.readline()
+say("READY\n")
+while header := stdin.readline():
+    length = int(re.findall(r" len:(\d+)", header)[-1])
+    payload = stdin.read(length)
+    say("RESULT 2\nOKREADY\n")
