@@ -7,6 +7,7 @@ mod captures;
 mod config;
 mod differential;
 mod lint;
+mod check;
 mod listen;
 mod mock;
 mod notify;

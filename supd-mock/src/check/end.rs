@@ -18,7 +18,7 @@ pub(crate) const SECTION: Section = Section {
             level: Level::Should,
             requires: "it does not spin at the end of its input",
             why: "read(2) returns at once then, and empty, for ever.",
-            needs: &["idle/cpu"],
+            needs: &["idle/cpu", "framing/two"],
             only: None,
             run: |session| {
                 work(session)?;

@@ -75,7 +75,7 @@ pub(crate) const SECTION: Section = Section {
             only: None,
             run: |session| {
                 session.ready()?;
-                let payload = "processname:web groupname:web from_state:RUNNING expected:0 pid:4711 signal:11 core:/tmp/core:1";
+                let payload = "processname:web groupname:web from_state:RUNNING expected:0 pid:4711 signal:11 core:/tmp/core.1";
                 let event = session.event("PROCESS_STATE_EXITED", payload);
                 session.handle_and_stay_in_step(&event)
             },

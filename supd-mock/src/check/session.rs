@@ -24,6 +24,9 @@ use crate::process::{Process, Program};
 /// How long everything that was killed may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
+/// How long after its standard output a process may take to end.
+const LAST_BREATH: Duration = Duration::from_millis(500);
+
 /// What to wait for between two parts of an event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pause {
@@ -227,30 +230,34 @@ impl<'a> Session<'a> {
             Some(Reaction::Ready | Reaction::Accepted) => {
                 (format!("it did something else than {due}"), consequence::UNKNOWN)
             }
-            None => return Err(self.silence(due)),
+            None => return Err(self.silence(due)?),
         };
         Err(Failure::new(happened, consequence))
     }
 
-    fn silence(&mut self, due: &str) -> anyhow::Error {
+    fn silence(&mut self, due: &str) -> anyhow::Result<anyhow::Error> {
         let state = self.dispatcher.state();
+        // A process that ends closes its pipes first.
+        let until = Instant::now() + LAST_BREATH;
+        while self.process.stdout.is_none() && !self.family.has_ended() && Instant::now() < until {
+            self.turn(until)?;
+        }
         if let Some(end) = self.family.end() {
             let consequence =
                 if state == ListenerState::Busy { consequence::DIED } else { consequence::ENDED };
-            return Failure::new(format!("it {end}"), consequence);
+            return Ok(Failure::new(format!("it {end}"), consequence));
         }
         if self.process.stdout.is_none() {
-            return Failure::new("it closed its standard output", consequence::NOT_READY);
+            return Ok(Failure::new("it closed its standard output", consequence::NOT_READY));
         }
         let wanting = match self.transcript.received() {
             [] => String::new(),
             received => format!(", only '{}'", shown(received, 60)),
         };
         let what = format!("within {:?} there was not {due}{wanting}", self.setting.timeout);
-        Failure::new(
-            what,
-            if state == ListenerState::Busy { consequence::BUSY } else { consequence::NOT_READY },
-        )
+        let consequence =
+            if state == ListenerState::Busy { consequence::BUSY } else { consequence::NOT_READY };
+        Ok(Failure::new(what, consequence))
     }
 
     /// What supervisord understands next; `None` when nothing comes in time.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use supd_core::describe::printable;
+
 /// So many exchanges tell how it came about; the one before the failing one is often the cause.
 const EXCHANGES: usize = 2;
 const STDERR: usize = 4 * 1024;
@@ -58,7 +60,7 @@ impl Transcript {
     pub(crate) fn last_words(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.stderr);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(3)..].iter().map(|line| shown(line.as_bytes(), 200)).collect()
+        lines[lines.len().saturating_sub(3)..].iter().map(|line| printable(line).into()).collect()
     }
 }
 

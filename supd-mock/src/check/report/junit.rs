@@ -77,6 +77,7 @@ impl Junit {
 
 /// Control characters, which XML cannot hold, do not occur: all that was said is shown escaped.
 fn escape(text: &str) -> String {
+    let text = text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -51,7 +51,8 @@ impl Text {
         lines.push(("happened", failure.happened.clone()));
         lines.push(("then", failure.consequence.clone()));
         lines.push(("why", case.why.to_owned()));
-        lines.extend(transcript.last_words().into_iter().map(|line| ("stderr", line)));
+        let labels = std::iter::once("stderr").chain(std::iter::repeat(""));
+        lines.extend(labels.zip(transcript.last_words()));
         lines.iter().map(|(label, value)| self.labelled(label, value)).collect()
     }
 

@@ -1,0 +1,349 @@
+//! supd-mock check in a shell: it names the defect of every bad listener, and finds none in the good ones.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use serde_json::Value;
+
+use crate::harness::{Sandbox, capture, processes_with, until};
+
+/// Listeners in data/listeners, and the only case that each of them fails: the one that names what is wrong with it.
+const BAD: [(&str, &str); 53] = [
+    ("answers-early.py", "framing/early"),
+    ("ascii.py", "text/non-ascii"),
+    ("banner.py", "start/ready"),
+    ("bytes.py", "text/in-step"),
+    ("crashes-at-end.py", "end/status"),
+    ("debug-print.py", "reply/result"),
+    ("descriptors.py", "framing/many"),
+    ("echo.sh", "reply/exact"),
+    ("fails.py", "reply/ok"),
+    ("first-len.py", "header/lookalike"),
+    ("fixed-order.py", "header/order"),
+    ("hangs.py", "reply/answers"),
+    ("heartbeat.py", "idle/quiet"),
+    ("hoards.py", "memory/steady"),
+    ("ignores-sigterm.py", "end/sigterm"),
+    ("known-events.py", "event/unknown"),
+    ("leaves-child-at-sigterm.py", "end/sigterm-children"),
+    ("leaves-child.py", "end/children"),
+    ("leaves-when-idle.py", "idle/stays"),
+    ("length-long.py", "reply/length"),
+    ("length-negative.py", "reply/length"),
+    ("length-short.py", "reply/length"),
+    ("length-zero.py", "reply/ok"),
+    ("never-empty.py", "header/empty"),
+    ("never-flushed.py", "start/output"),
+    ("never-nothing.py", "size/empty"),
+    ("newline-after-ok.py", "reply/exact"),
+    ("no-repeats.py", "event/again"),
+    ("one-event.py", "idle/stays"),
+    ("one-read.py", "framing/early"),
+    ("only-upwards.py", "event/reload"),
+    ("part-decoded.py", "pace/mid-character"),
+    ("payload-as-line.py", "framing/no-newline"),
+    ("plain.sh", "text/in-step"),
+    ("polite.py", "end/sigterm-busy"),
+    ("ready-after-all.py", "reply/once"),
+    ("ready-bare.py", "start/ready"),
+    ("ready-crlf.py", "start/ready"),
+    ("ready-once-only.py", "reply/ready"),
+    ("ready-twice.py", "start/once"),
+    ("retries.py", "end/gone"),
+    ("short-read.py", "framing/parts"),
+    ("sigpipe.py", "framing/two"),
+    ("sleeps-at-end.py", "end/eof"),
+    ("spins-at-end.py", "end/spin"),
+    ("spins-idle.py", "idle/cpu"),
+    ("split-colons.py", "header/colons"),
+    ("split-spaces.py", "header/spaces"),
+    ("text-mode.py", "text/crlf"),
+    ("utf16.py", "text/four-bytes"),
+    ("waits-for-input.py", "start/output"),
+    ("waits-for-rest.py", "end/cut"),
+    ("childutils.py", "header/spaces header/colons end/status"),
+];
+
+fn peers() -> PathBuf {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
+    for needed in ["supervisor-4.3.0", "superlance"] {
+        assert!(peers.join(needed).exists(), "{needed} is not in {}: run scripts/test", peers.display());
+    }
+    peers
+}
+
+/// How a listener of ours is started.
+fn command(name: &str) -> String {
+    let path = capture("listeners").join(name);
+    let python = peers().join("supervisor-4.3.0/bin/python3");
+    match name {
+        "childutils.py" => format!("{} {}", python.display(), path.display()),
+        _ if name.ends_with(".sh") => format!("sh {}", path.display()),
+        // Without what the site adds, Python starts in half the time.
+        _ => format!("{} -IS {}", python.display(), path.display()),
+    }
+}
+
+/// supd-mock check with these words, options first.
+fn check(sandbox: &Sandbox, words: &str) -> Command {
+    let mut sh = sandbox.spawnable("sh");
+    sh.args(["-c", &format!("exec supd-mock check {words}")]).env("SUPD_TEST", sandbox.path(""));
+    sh.env_remove("PYTHONUNBUFFERED");
+    let mut command = Command::from_std(sh);
+    command.timeout(std::time::Duration::from_secs(90));
+    command
+}
+
+/// The report on a listener: its exit status and its cases. Nothing may be left of the listener.
+fn judge(words: &str) -> (i32, Vec<Value>) {
+    let sandbox = Sandbox::new();
+    let output = check(&sandbox, &format!("--report json {words}")).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(stderr, "", "{words}");
+    let mark = format!("SUPD_TEST={}", sandbox.path("").display());
+    until("nothing is left of the listener", || processes_with(&mark).is_empty());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code().unwrap(), report["cases"].as_array().unwrap().clone())
+}
+
+fn failed(cases: &[Value]) -> String {
+    let failed = cases.iter().filter(|case| case["outcome"] == "failed");
+    failed.map(|case| case["id"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+/// Runs these side by side, but not all at once: most of the time they wait.
+fn side_by_side<T: Sync>(items: &[T], run: impl Fn(&T) + Sync) {
+    let next = Mutex::new(items.iter());
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let item = next.lock().unwrap().next();
+                    let Some(item) = item else { break };
+                    run(item);
+                }
+            });
+        }
+    });
+}
+
+/// Every third listener, so that three tests can share the work.
+fn names_the_defects(part: usize) {
+    let bad: Vec<_> = BAD.iter().skip(part).step_by(3).collect();
+    side_by_side(&bad, |(name, expected)| {
+        let (status, cases) = judge(&format!("-- {}", command(name)));
+        assert_eq!(failed(&cases), *expected, "{name}");
+        let must = cases.iter().any(|case| case["outcome"] == "failed" && case["level"] == "MUST");
+        assert_eq!(status, i32::from(must), "{name}");
+    });
+}
+
+#[test]
+fn it_names_the_defect_of_each_bad_listener_1() {
+    names_the_defects(0);
+}
+
+#[test]
+fn it_names_the_defect_of_each_bad_listener_2() {
+    names_the_defects(1);
+}
+
+#[test]
+fn it_names_the_defect_of_each_bad_listener_3() {
+    names_the_defects(2);
+}
+
+#[test]
+fn every_listener_is_judged() {
+    let files = fs::read_dir(capture("listeners")).unwrap();
+    let files: BTreeSet<String> =
+        files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let judged = BAD.iter().map(|(name, _)| *name).chain(["good.py", "good.sh"]);
+    assert_eq!(files, judged.map(str::to_owned).collect());
+}
+
+#[test]
+fn it_finds_nothing_wrong_with_good_listeners() {
+    side_by_side(&["-- good.py", "--len bytes -- good.sh"], |words| {
+        let (options, name) = words.split_once("-- ").unwrap();
+        let (status, cases) = judge(&format!("--strict {options} -- {}", command(name)));
+        assert_eq!((failed(&cases).as_str(), status), ("", 0), "{name}");
+    });
+}
+
+#[test]
+fn supd_listen_does_everything_right_however_it_is_chained() {
+    let forms = [
+        "supd-listen -o out.ndjson",
+        "supd-listen -c 'cat >out'",
+        "supd-listen -- cat",
+        "sh -c 'supd-listen | cat >out'",
+        "sh -c '{ supd-listen --protocol-fd 3 | cat >out; } 3>&1'",
+    ];
+    side_by_side(&forms, |form| {
+        let (status, cases) = judge(&format!("--strict -- {form}"));
+        assert!(
+            cases.len() > 60 && cases.iter().all(|case| case["outcome"] == "passed"),
+            "{form}: {cases:?}"
+        );
+        assert_eq!(status, 0, "{form}");
+    });
+}
+
+#[test]
+fn superlance_stumbles_over_identifiers_and_at_the_end() {
+    let bin = peers().join("superlance/bin");
+    let listeners =
+        ["crashmail -a -s true -m ops@example.org", "fatalmailbatch -t a@example.org -f b@example.org"];
+    side_by_side(&listeners, |words| {
+        let (status, cases) = judge(&format!("-- {}/{words}", bin.display()));
+        // Both read the header with supervisor's childutils, which splits it at spaces and colons, and takes the end of
+        // input for a header without a length.
+        assert_eq!(failed(&cases), "header/spaces header/colons end/status", "{words}");
+        assert_eq!(status, 1);
+    });
+}
+
+#[test]
+fn the_go_supervisords_bytes_are_right_for_supd_listen_too() {
+    // supd-listen finds the unit out, for which it needs a second of silence at the first accent.
+    let (status, cases) = judge("--strict --len bytes --only text framing -- supd-listen -o out");
+    assert_eq!((failed(&cases).as_str(), status), ("", 0));
+    assert!(cases.iter().any(|case| case["id"] == "text/not-utf8"));
+}
+
+#[test]
+fn a_failure_is_told_with_its_proof_within_80_columns() {
+    let sandbox = Sandbox::new();
+    let assert =
+        check(&sandbox, &format!("--only reply -- {}", command("newline-after-ok.py"))).assert().code(1);
+    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    for expected in [
+        "\n2 Answers\n  ✔   2.1 an event is answered\n",
+        "  ✘   2.5 nothing stands between OK and READY, no newline either\n          MUST      reply/exact\n",
+        r"          received  RESULT 2\nOK\nREADY\n",
+        r"          happened  it wrote '\n' after OK",
+        "          then      supervisord marks the listener UNKNOWN",
+        "  –   2.6 reply/ready: not tried, needs 2.5\n",
+        ": 4 passed, 1 failed, 2 not tried\n",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+    assert!(!text.contains('\x1b'), "no colour in a pipe");
+    let (status, _) = judge(&format!("--only reply -- {}", command("newline-after-ok.py")));
+    assert_eq!(status, 1);
+    let words = "x".repeat(300);
+    let assert =
+        check(&sandbox, &format!("--only start -- sh -c 'echo \"{words}\"; echo {words} >&2'")).assert();
+    let text = String::from_utf8(assert.code(1).get_output().stdout.clone()).unwrap();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let sandbox = Sandbox::new();
+    let script = |environment: &str| {
+        let line = format!(
+            "script -qec '{environment} supd-mock check --only start -- supd-listen -o out' /dev/null"
+        );
+        let assert = sandbox.sh(&line).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    assert!(script("").contains("\x1b[32m✔\x1b[0m"));
+    assert!(!script("NO_COLOR=1").contains('\x1b'));
+}
+
+#[test]
+fn prove_takes_the_tap_report() {
+    let sandbox = Sandbox::new();
+    for (name, more, status) in [
+        ("good.py", "", 0),
+        ("fails.py", "", 1),
+        // What SHOULD be done is to do.
+        ("hoards.py", "memory start", 0),
+        ("hoards.py", "memory start --strict", 1),
+    ] {
+        let only = if more.is_empty() { "start reply" } else { more };
+        let words = format!("--report tap --only {only} -- {}", command(name));
+        let tap = check(&sandbox, &words).assert().code(status).get_output().stdout.clone();
+        sandbox.write("report.tap", tap);
+        let prove = sandbox.sh("prove report.tap").assert().code(status);
+        let said = String::from_utf8_lossy(&prove.get_output().stdout).into_owned();
+        assert!(!said.contains("Parse errors") && !said.contains("No plan"), "{said}");
+        assert_eq!(said.contains("Result: PASS"), status == 0, "{said}");
+    }
+}
+
+#[test]
+fn the_junit_report_is_well_formed_and_adds_up() {
+    let sandbox = Sandbox::new();
+    let summary = r"
+import sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.stdin).getroot()
+print(root.get('tests'), root.get('failures'), root.get('skipped'),
+      *(len(list(root.iter(tag))) for tag in ('testsuite', 'testcase', 'failure', 'skipped')))
+print([case.get('name') for case in root.iter('testcase') if case.find('failure') is not None])
+";
+    sandbox.write("summary.py", summary);
+    let report = |words: &str| {
+        let xml = check(&sandbox, &format!("--report junit {words}")).output().unwrap().stdout;
+        let mut python = sandbox.tool("python3");
+        let assert = python.arg("summary.py").write_stdin(xml).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    let loud = "sh -c 'printf \"<&]]>\\033[1m\\001\\377\"; printf \"<\\001&\\357\\277\\276>\" >&2'";
+    assert_eq!(report(&format!("--only start -- {loud}")), "3 1 1 1 3 1 1\n['1.2 start/ready']\n");
+    let fails = command("fails.py");
+    assert_eq!(report(&format!("--only 1 2 -- {fails}")), "10 1 3 2 10 1 3\n['2.4 reply/ok']\n");
+    let hoards = command("hoards.py");
+    assert_eq!(report(&format!("--only memory -- {hoards}")), "1 0 1 1 1 0 1\n[]\n");
+    assert_eq!(
+        report(&format!("--strict --only memory -- {hoards}")),
+        "1 1 0 1 1 1 0\n['11.1 memory/steady']\n"
+    );
+}
+
+#[test]
+fn the_json_report_holds_the_proof() {
+    let (status, cases) = judge(&format!("--only start 2.1,2.2 -- {}", command("debug-print.py")));
+    assert_eq!(status, 1);
+    let ids: Vec<_> = cases.iter().map(|case| case["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["start/output", "start/ready", "start/once", "reply/answers", "reply/result"]);
+    let evidence = &cases[4]["evidence"];
+    assert!(evidence["exchanges"][1]["received"].as_str().unwrap().starts_with("handling groupname:web"));
+    assert!(evidence["consequence"].as_str().unwrap().contains("UNKNOWN"), "{evidence}");
+}
+
+#[test]
+fn a_listener_that_cannot_be_started_fails_at_once() {
+    let sandbox = Sandbox::new();
+    let assert = check(&sandbox, "-- ./missing").assert().code(1);
+    assert.stdout(
+        predicate::str::contains("start/output")
+            .and(predicate::str::contains("./missing: not found"))
+            .and(predicate::str::contains("1 failed, 62 not tried")),
+    );
+}
+
+#[test]
+fn cases_can_be_listed_and_chosen() {
+    let sandbox = Sandbox::new();
+    let list = |words: &str| {
+        let assert = check(&sandbox, &format!("--list {words}")).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    assert!(list("").lines().count() > 60);
+    assert_eq!(list("--only reply"), list("--only 2"));
+    assert_eq!(
+        list("--only start/ready"),
+        "1.2   start/ready           MUST    the first thing it writes is exactly READY\\n\n"
+    );
+    check(&sandbox, "--only reply/exakt -- true").assert().code(2).stderr(predicate::str::starts_with(
+        "supd-mock: choose 'reply/exakt': no case or section is called so; near are reply/exact,",
+    ));
+    check(&sandbox, "").assert().code(2);
+}
