@@ -152,7 +152,7 @@ fn half_an_event(session: &mut Session<'_>) -> Verdict {
     session.ready()?;
     let event = session.tick();
     let half = &event[..event.len() - 5];
-    session.send_in_parts(&[half, b""], Pause::For(Duration::from_millis(20)))
+    session.send_in_parts(&[half, b""], Pause::Longer(Duration::from_millis(50)))
 }
 
 fn ends_at_end_of_input(session: &mut Session<'_>) -> Verdict {

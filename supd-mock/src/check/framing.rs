@@ -57,7 +57,7 @@ pub(crate) const SECTION: Section = Section {
                 session.ready()?;
                 let event = session.tick();
                 let (header, payload) = event.split_at(header_len(&event));
-                in_parts(session, &[header, payload], Pause::For(GAP))
+                in_parts(session, &[header, payload], Pause::Longer(GAP))
             },
         },
         Case {
@@ -71,7 +71,7 @@ pub(crate) const SECTION: Section = Section {
                 session.ready()?;
                 let event = session.tick();
                 let (first, second) = event.split_at(header_len(&event) + 6);
-                in_parts(session, &[first, second], Pause::For(GAP))
+                in_parts(session, &[first, second], Pause::Longer(GAP))
             },
         },
         Case {

@@ -26,7 +26,7 @@ pub(crate) const SECTION: Section = Section {
                 session.ready()?;
                 let event = session.log_of_size(200_000);
                 let parts: Vec<&[u8]> = event.chunks(64 * 1024).collect();
-                in_parts(session, &parts, Pause::For(TURN))
+                in_parts(session, &parts, Pause::Longer(TURN))
             },
         },
         Case {
@@ -40,7 +40,7 @@ pub(crate) const SECTION: Section = Section {
                 session.ready()?;
                 let event = session.tick();
                 let (first, second) = event.split_at(40);
-                in_parts(session, &[first, second], Pause::For(STALL))
+                in_parts(session, &[first, second], Pause::Longer(STALL))
             },
         },
         Case {
@@ -54,7 +54,7 @@ pub(crate) const SECTION: Section = Section {
                 session.ready()?;
                 let event = session.tick();
                 let (header, payload) = event.split_at(header_len(&event));
-                in_parts(session, &[header, payload], Pause::For(STALL))
+                in_parts(session, &[header, payload], Pause::Longer(STALL))
             },
         },
         Case {
@@ -72,7 +72,7 @@ pub(crate) const SECTION: Section = Section {
                 let first = event.len() - "日本\nmore\n".len() + 1;
                 let (one, rest) = event.split_at(first);
                 let (two, three) = rest.split_at(4);
-                in_parts(session, &[one, two, three], Pause::For(TURN))
+                in_parts(session, &[one, two, three], Pause::Longer(TURN))
             },
         },
     ],

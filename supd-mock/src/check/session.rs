@@ -30,10 +30,10 @@ const LAST_BREATH: Duration = Duration::from_millis(500);
 /// What to wait for between two parts of an event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pause {
-    /// Until the listener has read what was written, or does not care to for a while.
+    /// Until the listener has read what was written, or does not care to for a moment.
     UntilRead,
-    /// So long.
-    For(Duration),
+    /// Until it has read it, and then so long.
+    Longer(Duration),
 }
 
 /// A listener and all that is known of it.
@@ -99,21 +99,26 @@ impl<'a> Session<'a> {
     }
 
     fn pause(&mut self, pause: Pause) -> anyhow::Result<()> {
-        let limit = match pause {
-            Pause::UntilRead => Duration::from_millis(20),
-            Pause::For(duration) => duration,
+        let (patience, longer) = match pause {
+            Pause::UntilRead => (Duration::from_millis(20), Duration::ZERO),
+            Pause::Longer(longer) => (self.setting.timeout, longer),
         };
-        let until = Instant::now() + limit;
-        while Instant::now() < until && self.transcript.received().is_empty() && !self.is_gone()? {
+        let until = Instant::now() + patience;
+        while (self.unread() > 0 || !self.outgoing.is_empty()) && self.may_wait(until)? {
             // Nothing tells when a pipe has become empty, so it is looked at often.
             let soon = Instant::now() + Duration::from_micros(200);
-            match pause {
-                Pause::UntilRead if self.outgoing.is_empty() && self.unread() == 0 => break,
-                Pause::UntilRead => self.turn(soon.min(until))?,
-                Pause::For(_) => self.turn(until)?,
-            }
+            self.turn(soon.min(until))?;
+        }
+        let until = Instant::now() + longer;
+        while self.may_wait(until)? {
+            self.turn(until)?;
         }
         Ok(())
+    }
+
+    /// Whether it is not yet that time, and there is no answer.
+    fn may_wait(&mut self, until: Instant) -> anyhow::Result<bool> {
+        Ok(Instant::now() < until && self.transcript.received().is_empty() && !self.is_gone()?)
     }
 
     /// How many bytes the listener has not read out of the pipe.

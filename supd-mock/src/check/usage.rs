@@ -34,6 +34,11 @@ pub(crate) fn cpu_time(pids: &[u32]) -> Duration {
     Duration::from_millis(total * 1000 / rustix::param::clock_ticks_per_second())
 }
 
+/// Whether one of these runs, or would if there were a processor for it.
+pub(crate) fn are_running(pids: &[u32]) -> bool {
+    pids.iter().any(|&pid| stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "R")))
+}
+
 /// The memory that these have resident, in bytes.
 pub(crate) fn resident(pids: &[u32]) -> u64 {
     let pages = |pid: &u32| -> Option<u64> {

@@ -1,5 +1,4 @@
 # Answers at the header and reads the payload afterwards.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,5 +12,5 @@ def say(text):
 say("READY\n")
 while header := stdin.readline():
     say("RESULT 2\nOK")
-    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
     say("READY\n")

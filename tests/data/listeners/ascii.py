@@ -1,5 +1,4 @@
 # Takes all text for ASCII, as with LC_ALL=C.
-import re
 import sys
 
 stdin = open(0, encoding="ascii", newline="\n")
@@ -12,6 +11,6 @@ def say(text):
 
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     say("RESULT 2\nOKREADY\n")

@@ -1,5 +1,4 @@
 # Says hello first.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,6 +12,6 @@ def say(text):
 say("my listener, version 1\n")
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     say("RESULT 2\nOKREADY\n")

@@ -1,5 +1,4 @@
 # Takes the end of its input for a header.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,5 +12,5 @@ def say(text):
 say("READY\n")
 while True:
     header = stdin.readline()
-    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
     say("RESULT 2\nOKREADY\n")

@@ -1,5 +1,4 @@
 # Prints what it handles to standard output.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -12,7 +11,7 @@ def say(text):
 
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     print("handling", payload)
     say("RESULT 2\nOKREADY\n")

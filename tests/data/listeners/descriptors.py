@@ -1,6 +1,5 @@
 # Opens something for every event and closes nothing.
 import os
-import re
 import resource
 import sys
 
@@ -16,7 +15,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 logs = []
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     logs.append(open(os.devnull))
     say("RESULT 2\nOKREADY\n")

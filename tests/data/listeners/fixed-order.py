@@ -1,5 +1,4 @@
 # Takes the last token of the header for the length.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")

@@ -1,5 +1,4 @@
 # Reads on for the end of input instead of for len.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")

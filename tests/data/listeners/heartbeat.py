@@ -1,5 +1,4 @@
 # A timer prints to standard output.
-import re
 import sys
 import threading
 
@@ -20,7 +19,7 @@ over = threading.Event()
 threading.Thread(target=beat, daemon=True).start()
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     say("RESULT 2\nOKREADY\n")
 over.set()

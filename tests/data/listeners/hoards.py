@@ -1,5 +1,4 @@
 # Keeps every event for ever.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,7 +12,7 @@ def say(text):
 events = []
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     events.append(payload)
     say("RESULT 2\nOKREADY\n")

@@ -1,5 +1,4 @@
 # Leaves when nothing has come for a moment.
-import re
 import select
 import sys
 
@@ -13,5 +12,5 @@ def say(text):
 
 say("READY\n")
 while select.select([0], [], [], 0.35)[0] and (header := stdin.readline()):
-    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
     say("RESULT 2\nOKREADY\n")

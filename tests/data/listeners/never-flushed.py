@@ -1,5 +1,4 @@
 # Standard output is a pipe, so print() keeps what it is given until there is more.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -12,6 +11,6 @@ def say(text):
 
 print("READY")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     print("RESULT 2\nOK", end="READY\n")

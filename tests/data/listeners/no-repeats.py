@@ -1,5 +1,4 @@
 # Does not answer what it has seen.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,9 +12,9 @@ def say(text):
 seen = set()
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
-    serial = re.findall(r" serial:(\d+)", header)[-1]
+    serial = header.rpartition(" serial:")[2].split(" ")[0]
     if serial not in seen:
         seen.add(serial)
         say("RESULT 2\nOKREADY\n")

@@ -1,5 +1,4 @@
 # Handles one event and is done.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -12,5 +11,5 @@ def say(text):
 
 say("READY\n")
 header = stdin.readline()
-payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
 say("RESULT 2\nOKREADY\n")

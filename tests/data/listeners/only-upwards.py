@@ -1,5 +1,4 @@
 # Takes numbers that start again for a mistake.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,9 +12,9 @@ def say(text):
 newest = -1
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
-    serial = int(re.findall(r" serial:(\d+)", header)[-1])
+    serial = int(header.rpartition(" serial:")[2].split(" ")[0])
     if serial < newest:
         raise ValueError(serial)
     newest = serial

@@ -1,5 +1,4 @@
 # Reads the payload as a line, which supervisord does not end.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")

@@ -1,6 +1,5 @@
 # At SIGTERM, finishes the event in hand first, however long the rest of it takes to come.
 import os
-import re
 import signal
 import sys
 
@@ -26,6 +25,6 @@ signal.signal(signal.SIGTERM, stop)
 say("READY\n")
 while not over and (header := stdin.readline()):
     busy = True
-    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
     busy = False
     say("RESULT 2\nOKREADY\n")

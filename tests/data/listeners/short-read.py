@@ -1,6 +1,5 @@
 # Takes what one read() returns for the whole payload.
 import os
-import re
 
 os.write(1, b"READY\n")
 while True:
@@ -11,6 +10,6 @@ while True:
             os._exit(0)
         header += byte
     # More bytes than characters are there, and no more than one event.
-    if length := int(re.findall(rb" len:(\d+)", header)[-1]):
+    if length := int(header.rpartition(b" len:")[2].split(b" ")[0]):
         payload = os.read(0, 4 * length)
     os.write(1, b"RESULT 2\nOKREADY\n")

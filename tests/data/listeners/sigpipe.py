@@ -1,5 +1,4 @@
 # Writes to a helper that has ended, with SIGPIPE as outside supervisord: dies at the second event.
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 helper = subprocess.Popen(["head", "-n", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     helper.stdin.write(header.encode())
     helper.stdin.flush()

@@ -1,5 +1,4 @@
 # Stays when its input has ended.
-import re
 import sys
 import time
 
@@ -13,7 +12,7 @@ def say(text):
 
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     say("RESULT 2\nOKREADY\n")
 while True:

@@ -1,5 +1,4 @@
 # Takes an empty line for 'nothing yet' at the end of its input.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -15,5 +14,5 @@ while True:
     header = stdin.readline()
     if not header:
         continue
-    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
     say("RESULT 2\nOKREADY\n")

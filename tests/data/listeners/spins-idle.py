@@ -1,5 +1,4 @@
 # Asks again and again whether there is something to read.
-import re
 import select
 import sys
 
@@ -17,5 +16,5 @@ while True:
         continue
     if not (header := stdin.readline()):
         break
-    payload = stdin.read(int(re.findall(r" len:(\d+)", header)[-1]))
+    payload = stdin.read(int(header.rpartition(" len:")[2].split(" ")[0]))
     say("RESULT 2\nOKREADY\n")

@@ -1,5 +1,4 @@
 # Takes what is after the first colon up to the next, and stumbles over a third part.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")

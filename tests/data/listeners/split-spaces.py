@@ -1,5 +1,4 @@
 # Splits the header at spaces and expects a colon in each word.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")

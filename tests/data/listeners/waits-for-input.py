@@ -1,5 +1,4 @@
 # Becomes READY when it has read something.
-import re
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -13,6 +12,6 @@ def say(text):
 header = stdin.readline()
 say("READY\n")
 while header := stdin.readline():
-    length = int(re.findall(r" len:(\d+)", header)[-1])
+    length = int(header.rpartition(" len:")[2].split(" ")[0])
     payload = stdin.read(length)
     say("RESULT 2\nOKREADY\n")
