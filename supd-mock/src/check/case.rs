@@ -88,10 +88,9 @@ pub(crate) struct Failure {
     pub(crate) consequence: String,
 }
 
-impl Failure {
-    pub(crate) fn new(happened: impl Into<String>, consequence: impl Into<String>) -> anyhow::Error {
-        Self { happened: happened.into(), consequence: consequence.into() }.into()
-    }
+/// A [`Failure`] as the error of a [`Verdict`].
+pub(crate) fn failure(happened: impl Into<String>, consequence: impl Into<String>) -> anyhow::Error {
+    Failure { happened: happened.into(), consequence: consequence.into() }.into()
 }
 
 impl fmt::Display for Failure {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::case::{Case, Failure, Level, Section, Verdict};
+use super::case::{Case, Level, Section, Verdict, failure};
 use super::framing::BASIC;
 use super::session::{Pause, Session};
 use super::{consequence, idle};
@@ -47,9 +47,7 @@ pub(crate) const SECTION: Section = Section {
                 session.close_stdin();
                 match session.end()? {
                     Some(end) if end.status() == Some(0) => Ok(()),
-                    Some(end) => {
-                        Err(Failure::new(format!("it {end}"), "the log tells of a crash that was none"))
-                    }
+                    Some(end) => Err(failure(format!("it {end}"), "the log tells of a crash that was none")),
                     None => Err(still_runs(session)),
                 }
             },
@@ -164,12 +162,12 @@ fn ends_at_end_of_input(session: &mut Session<'_>) -> Verdict {
 fn ends(session: &mut Session<'_>, consequence: &str) -> Verdict {
     match session.end()? {
         Some(_) => Ok(()),
-        None => Err(Failure::new(still_runs(session).to_string(), consequence)),
+        None => Err(failure(still_runs(session).to_string(), consequence)),
     }
 }
 
 fn still_runs(session: &Session<'_>) -> anyhow::Error {
-    Failure::new(format!("it still ran after {:?}", session.setting.timeout), consequence::ORPHAN)
+    failure(format!("it still ran after {:?}", session.setting.timeout), consequence::ORPHAN)
 }
 
 /// supervisord closes its ends of the pipes once it has reaped the process it started; then all must go.
@@ -179,5 +177,5 @@ fn leaves_nothing(session: &mut Session<'_>) -> Verdict {
         return Ok(());
     }
     let what = format!("something it started still ran after {:?}", session.setting.timeout);
-    Err(Failure::new(what, consequence::ORPHAN))
+    Err(failure(what, consequence::ORPHAN))
 }

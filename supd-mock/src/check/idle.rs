@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::case::{Case, Failure, Level, Section, Verdict};
+use super::case::{Case, Level, Section, Verdict, failure};
 use super::consequence;
 use super::session::Session;
 use super::usage;
@@ -30,7 +30,7 @@ pub(crate) const SECTION: Section = Section {
                 session.handle(&event)?;
                 session.pass(QUIET)?;
                 match session.ended() {
-                    Some(end) => Err(Failure::new(format!("it {end} while idle"), consequence::ENDED)),
+                    Some(end) => Err(failure(format!("it {end} while idle"), consequence::ENDED)),
                     None => Ok(()),
                 }
             },
@@ -77,7 +77,7 @@ pub(crate) fn comes_to_rest(session: &mut Session<'_>) -> Verdict {
     }
     let used = usage::cpu_time(&usage::descendants()).saturating_sub(before);
     let what = format!("it used {used:.1?} of processor time within {:.1?}", started.elapsed());
-    Err(Failure::new(what, consequence::SPINS))
+    Err(failure(what, consequence::SPINS))
 }
 
 fn rests(session: &mut Session<'_>) -> anyhow::Result<bool> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::case::{Case, Failure, Level, Section, Verdict};
+use super::case::{Case, Level, Section, Verdict, failure};
 use super::session::Session;
 use super::usage;
 
@@ -56,5 +56,5 @@ fn judge(events: u64, grown: u64) -> Verdict {
         return Ok(());
     }
     let what = format!("its memory grew by {} MiB with {events} events of {} KiB", grown >> 20, SIZE >> 10);
-    Err(Failure::new(what, "sooner or later the machine has no memory left"))
+    Err(failure(what, "sooner or later the machine has no memory left"))
 }

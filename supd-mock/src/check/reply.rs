@@ -2,7 +2,7 @@
 //!
 //! The event is one that even a reader of lines gets right, so that here the answer alone is at fault.
 
-use super::case::{Case, Failure, Level, Section, Verdict};
+use super::case::{Case, Level, Section, Verdict, failure};
 use super::consequence;
 use super::session::Session;
 use super::start::MOMENT;
@@ -116,7 +116,7 @@ fn begins_with_result(session: &mut Session<'_>) -> Verdict {
         None => {
             let wrote = format!("it wrote '{}'", shown(&answer, 60));
             let newline = answer.contains(&b'\n');
-            Err(Failure::new(wrote, if newline { consequence::UNKNOWN } else { consequence::BUSY }))
+            Err(failure(wrote, if newline { consequence::UNKNOWN } else { consequence::BUSY }))
         }
     }
 }
@@ -134,7 +134,7 @@ fn has_its_length(session: &mut Session<'_>) -> Verdict {
     }
     let stuck = len < 0 || len > real;
     let what = format!("it announced {len} bytes and wrote '{}'", shown(body, 60));
-    Err(Failure::new(what, if stuck { consequence::BUSY } else { consequence::UNKNOWN }))
+    Err(failure(what, if stuck { consequence::BUSY } else { consequence::UNKNOWN }))
 }
 
 fn nothing_but_ready_follows(session: &mut Session<'_>) -> Verdict {
@@ -146,7 +146,7 @@ fn nothing_but_ready_follows(session: &mut Session<'_>) -> Verdict {
     match Answer::parse(&bytes).map(|answer| answer.body) {
         Some(body) if !b"OKREADY\n".starts_with(body) => {
             let wrote = format!("it wrote '{}' after OK", shown(&body[2..], 60));
-            Err(Failure::new(wrote, consequence::UNKNOWN))
+            Err(failure(wrote, consequence::UNKNOWN))
         }
         _ => Ok(()),
     }

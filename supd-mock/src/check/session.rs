@@ -16,7 +16,7 @@ use supd_core::stdio;
 use supd_core::supervisor::{Dispatcher, ListenerState, Reaction};
 
 use super::Setting;
-use super::case::{Failure, Verdict};
+use super::case::{Verdict, failure};
 use super::consequence;
 use super::transcript::{Transcript, shown};
 use crate::process::{Process, Program};
@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let wrote = format!("it wrote '{}' before the whole event had come", shown(received, 60));
-        Err(Failure::new(wrote, consequence::UNREAD))
+        Err(failure(wrote, consequence::UNREAD))
     }
 
     fn pause(&mut self, pause: Pause) -> anyhow::Result<()> {
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
             Some(Reaction::Accepted | Reaction::Rejected(_)) if !self.outgoing.is_empty() => {
                 let left = self.outgoing.len();
                 let what = format!("it answered while {left} bytes of the event were not even in its pipe");
-                Err(Failure::new(what, consequence::UNREAD))
+                Err(failure(what, consequence::UNREAD))
             }
             reaction => self.fail(reaction, "an answer"),
         }
@@ -193,7 +193,7 @@ impl<'a> Session<'a> {
             None => Ok(()),
             Some(Reaction::Unknown(bytes)) => {
                 let wrote = format!("it wrote '{}' while it was READY", shown(&bytes, 60));
-                Err(Failure::new(wrote, consequence::UNKNOWN))
+                Err(failure(wrote, consequence::UNKNOWN))
             }
             reaction => self.fail(reaction, "nothing"),
         }
@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
             }
             None => return Err(self.silence(due)?),
         };
-        Err(Failure::new(happened, consequence))
+        Err(failure(happened, consequence))
     }
 
     fn silence(&mut self, due: &str) -> anyhow::Result<anyhow::Error> {
@@ -250,10 +250,10 @@ impl<'a> Session<'a> {
         if let Some(end) = self.family.end() {
             let consequence =
                 if state == ListenerState::Busy { consequence::DIED } else { consequence::ENDED };
-            return Ok(Failure::new(format!("it {end}"), consequence));
+            return Ok(failure(format!("it {end}"), consequence));
         }
         if self.process.stdout.is_none() {
-            return Ok(Failure::new("it closed its standard output", consequence::NOT_READY));
+            return Ok(failure("it closed its standard output", consequence::NOT_READY));
         }
         let wanting = match self.transcript.received() {
             [] => String::new(),
@@ -262,7 +262,7 @@ impl<'a> Session<'a> {
         let what = format!("within {:?} there was not {due}{wanting}", self.setting.timeout);
         let consequence =
             if state == ListenerState::Busy { consequence::BUSY } else { consequence::NOT_READY };
-        Ok(Failure::new(what, consequence))
+        Ok(failure(what, consequence))
     }
 
     /// What supervisord understands next; `None` when nothing comes in time.
