@@ -4,6 +4,7 @@ mod case;
 mod consequence;
 mod end;
 mod event;
+mod expect;
 mod framing;
 mod header;
 mod idle;

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use supd_core::children::End;
 use supd_core::family::Family;
 use supd_core::stdio;
-use supd_core::supervisor::{Dispatcher, ListenerState, Reaction};
+use supd_core::supervisor::{Dispatcher, Reaction};
 
 use super::Setting;
 use super::case::{Verdict, failure};
@@ -23,9 +23,6 @@ use crate::process::{Process, Program};
 
 /// How long everything that was killed may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
-
-/// How long after its standard output a process may take to end.
-const LAST_BREATH: Duration = Duration::from_millis(500);
 
 /// What to wait for between two parts of an event.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +36,13 @@ pub(crate) enum Pause {
 /// A listener and all that is known of it.
 pub(crate) struct Session<'a> {
     pub(crate) setting: &'a Setting,
-    process: Process,
-    family: Family,
-    dispatcher: Dispatcher,
-    reactions: VecDeque<Reaction>,
+    pub(super) process: Process,
+    pub(super) family: Family,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) reactions: VecDeque<Reaction>,
     /// What of an event could not be written yet.
-    outgoing: Vec<u8>,
-    transcript: Transcript,
+    pub(super) outgoing: Vec<u8>,
+    pub(super) transcript: Transcript,
     /// Number of the event that was made last.
     pub(super) serial: u64,
 }
@@ -148,141 +145,6 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    // What is expected.
-
-    /// Waits for READY.
-    pub(crate) fn ready(&mut self) -> Verdict {
-        match self.reaction()? {
-            Some(Reaction::Ready) => Ok(()),
-            reaction => self.fail(reaction, "READY"),
-        }
-    }
-
-    /// Waits for the event that was sent last to be accepted.
-    pub(crate) fn accepted(&mut self) -> Verdict {
-        match self.reaction()? {
-            Some(Reaction::Accepted) if self.outgoing.is_empty() => Ok(()),
-            Some(Reaction::Accepted | Reaction::Rejected(_)) if !self.outgoing.is_empty() => {
-                let left = self.outgoing.len();
-                let what = format!("it answered while {left} bytes of the event were not even in its pipe");
-                Err(failure(what, consequence::UNREAD))
-            }
-            reaction => self.fail(reaction, "an answer"),
-        }
-    }
-
-    /// One event from beginning to end: sent, accepted, and READY for the next.
-    pub(crate) fn handle(&mut self, event: &[u8]) -> Verdict {
-        self.send(event)?;
-        self.accepted()?;
-        self.ready()
-    }
-
-    /// The same, and another event after it, to show that the listener is still in step: what it has left of the first
-    /// one it would take for a header, and answer at once.
-    pub(crate) fn handle_and_stay_in_step(&mut self, event: &[u8]) -> Verdict {
-        self.handle(event)?;
-        self.quiet(Duration::from_millis(20))?;
-        let next = self.tick();
-        self.handle(&next)
-    }
-
-    /// Nothing may be written for so long, while it is READY. That it ends meanwhile is another matter.
-    pub(crate) fn quiet(&mut self, duration: Duration) -> Verdict {
-        match self.reaction_within(duration)? {
-            None => Ok(()),
-            Some(Reaction::Unknown(bytes)) => {
-                let wrote = format!("it wrote '{}' while it was READY", shown(&bytes, 60));
-                Err(failure(wrote, consequence::UNKNOWN))
-            }
-            reaction => self.fail(reaction, "nothing"),
-        }
-    }
-
-    /// Waits until what has come since the last event satisfies, until no more can come, or until time is up.
-    pub(crate) fn gather(&mut self, satisfies: impl Fn(&[u8]) -> bool) -> anyhow::Result<Vec<u8>> {
-        let until = Instant::now() + self.setting.timeout;
-        while Instant::now() < until && !satisfies(self.transcript.received()) && !self.is_gone()? {
-            self.turn(until)?;
-        }
-        Ok(self.transcript.received().to_vec())
-    }
-
-    /// Waits until supervisord has understood something of the answer, and then a moment for the rest of it.
-    pub(crate) fn gather_answer(&mut self) -> anyhow::Result<Vec<u8>> {
-        let answer = self.reaction()?;
-        if !matches!(answer, None | Some(Reaction::Ready)) {
-            let until = Instant::now() + Duration::from_millis(100);
-            while Instant::now() < until
-                && self.dispatcher.state() != ListenerState::Ready
-                && !self.is_gone()?
-            {
-                self.turn(until)?;
-            }
-        }
-        Ok(self.transcript.received().to_vec())
-    }
-
-    /// What the listener's silence, its end, or its words mean where something else was due.
-    pub(crate) fn fail(&mut self, reaction: Option<Reaction>, due: &str) -> Verdict {
-        let (happened, consequence) = match reaction {
-            Some(Reaction::Unknown(bytes)) => {
-                (format!("it wrote '{}' instead of {due}", shown(&bytes, 60)), consequence::UNKNOWN)
-            }
-            Some(Reaction::Rejected(body)) => {
-                (format!("it rejected the event with '{}'", shown(&body, 60)), consequence::REJECTED)
-            }
-            Some(Reaction::Ready | Reaction::Accepted) => {
-                (format!("it did something else than {due}"), consequence::UNKNOWN)
-            }
-            None => return Err(self.silence(due)?),
-        };
-        Err(failure(happened, consequence))
-    }
-
-    fn silence(&mut self, due: &str) -> anyhow::Result<anyhow::Error> {
-        let state = self.dispatcher.state();
-        // A process that ends closes its pipes first.
-        let until = Instant::now() + LAST_BREATH;
-        while self.process.stdout.is_none() && !self.family.has_ended() && Instant::now() < until {
-            self.turn(until)?;
-        }
-        if let Some(end) = self.family.end() {
-            let consequence =
-                if state == ListenerState::Busy { consequence::DIED } else { consequence::ENDED };
-            return Ok(failure(format!("it {end}"), consequence));
-        }
-        if self.process.stdout.is_none() {
-            return Ok(failure("it closed its standard output", consequence::NOT_READY));
-        }
-        let wanting = match self.transcript.received() {
-            [] => String::new(),
-            received => format!(", only '{}'", shown(received, 60)),
-        };
-        let what = format!("within {:?} there was not {due}{wanting}", self.setting.timeout);
-        let consequence =
-            if state == ListenerState::Busy { consequence::BUSY } else { consequence::NOT_READY };
-        Ok(failure(what, consequence))
-    }
-
-    /// What supervisord understands next; `None` when nothing comes in time.
-    fn reaction(&mut self) -> anyhow::Result<Option<Reaction>> {
-        self.reaction_within(self.setting.timeout)
-    }
-
-    fn reaction_within(&mut self, duration: Duration) -> anyhow::Result<Option<Reaction>> {
-        let until = Instant::now() + duration;
-        loop {
-            if let Some(reaction) = self.reactions.pop_front() {
-                return Ok(Some(reaction));
-            }
-            if Instant::now() >= until || self.is_gone()? {
-                return Ok(self.reactions.pop_front());
-            }
-            self.turn(until)?;
-        }
-    }
-
     // How it ends.
 
     /// The listener sees the end of its input.
@@ -368,7 +230,7 @@ impl<'a> Session<'a> {
     // The descriptors.
 
     /// Whether nothing more can come: the process has ended, and what it wrote has been read.
-    fn is_gone(&mut self) -> anyhow::Result<bool> {
+    pub(super) fn is_gone(&mut self) -> anyhow::Result<bool> {
         if !self.family.has_ended() {
             return Ok(self.process.stdout.is_none());
         }
@@ -378,7 +240,7 @@ impl<'a> Session<'a> {
     }
 
     /// Waits until something happens, and takes it in.
-    fn turn(&mut self, until: Instant) -> anyhow::Result<()> {
+    pub(super) fn turn(&mut self, until: Instant) -> anyhow::Result<()> {
         let Process { stdin, stdout, stderr, .. } = &self.process;
         let waiting = stdin.as_ref().filter(|_| !self.outgoing.is_empty());
         // In the place of a descriptor that is closed or not wanted stands one that is watched anyway.
