@@ -15,12 +15,12 @@ pub(crate) enum Level {
     Should,
 }
 
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Level {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Must => "MUST",
             Self::Should => "SHOULD",
-        })
+        }
     }
 }
 

@@ -81,13 +81,14 @@ pub(crate) fn comes_to_rest(session: &mut Session<'_>) -> Verdict {
 }
 
 fn rests(session: &mut Session<'_>) -> anyhow::Result<bool> {
-    let before = usage::cpu_time(&usage::descendants());
-    let mut runnable = 0;
+    let pids = usage::descendants();
+    let before = usage::cpu_time(&pids);
+    let mut running = 0;
     for _ in 0..SAMPLES {
         session.pass(WINDOW / SAMPLES)?;
         // On a busy machine, who spins gets little time, but always wants it.
-        runnable += u32::from(usage::are_running(&usage::descendants()));
+        running += u32::from(usage::are_running(&pids));
     }
-    let spent = usage::cpu_time(&usage::descendants()).saturating_sub(before);
-    Ok(spent <= WINDOW / 10 && runnable <= 1)
+    let spent = usage::cpu_time(&pids).saturating_sub(before);
+    Ok(spent <= WINDOW / 10 && running <= 1)
 }

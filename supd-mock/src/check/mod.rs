@@ -168,7 +168,7 @@ fn list(entries: &[Entry]) -> String {
     let mut text = String::new();
     for entry in entries {
         let case = entry.case;
-        let (number, level) = (entry.number(), case.level.to_string());
+        let (number, level) = (entry.number(), case.level.name());
         // A String cannot fail.
         let _ = writeln!(text, "{number:<5} {:<21} {level:<6}  {}", case.id, case.requires);
     }

@@ -32,7 +32,7 @@ fn case(judged: &Judged) -> Value {
         "id": case.id,
         "number": judged.entry.number(),
         "section": judged.entry.section.title,
-        "level": case.level.to_string(),
+        "level": case.level.name(),
         "required": case.requires,
         "why": case.why,
         "outcome": judged.word(),

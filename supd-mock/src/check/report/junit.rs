@@ -66,7 +66,8 @@ impl Junit {
                     ),
                     level => writeln!(
                         text,
-                        ">\n      <failure type=\"{level}\" message=\"{message}\">{proof}</failure>"
+                        ">\n      <failure type=\"{}\" message=\"{message}\">{proof}</failure>",
+                        level.name()
                     ),
                 };
             }

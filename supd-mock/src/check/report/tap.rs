@@ -40,7 +40,7 @@ impl Report for Tap {
         }
         text.push('\n');
         if let Some(evidence) = evidence(judged) {
-            let _ = writeln!(text, "  ---\n  level: {}", entry.case.level);
+            let _ = writeln!(text, "  ---\n  level: {}", entry.case.level.name());
             let _ = writeln!(text, "  required: {}", serde_json::Value::from(entry.case.requires));
             // JSON is YAML.
             for (key, value) in evidence.as_object().into_iter().flatten() {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::super::case::{Entry, Failure, Level};
+use super::super::case::{Entry, Failure};
 use super::super::transcript::{Transcript, shown};
 use super::{Counts, Judged, Outcome, Report, Run, WIDTH};
 
@@ -35,7 +35,7 @@ impl Text {
 
     fn evidence(&self, entry: &Entry, failure: &Failure, transcript: &Transcript) -> String {
         let case = entry.case;
-        let mut lines = vec![(level(case.level), case.id.to_owned())];
+        let mut lines = vec![(case.level.name(), case.id.to_owned())];
         for said in transcript.exchanges() {
             if !said.sent.is_empty() {
                 lines.push(("sent", shown(&said.sent, WIDTH)));
@@ -65,13 +65,6 @@ impl Text {
             let _ = writeln!(text, "{:INDENT$}{label}{line}", "");
         }
         text
-    }
-}
-
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Must => "MUST",
-        Level::Should => "SHOULD",
     }
 }
 
