@@ -64,7 +64,7 @@ it SHOULD); 1 when it does not; 2 for wrong usage.";
 ///
 /// Each case starts the listener afresh, as supervisord does, and plays one situation. MUST is what silences the
 /// listener, loses events or harms supervisord; SHOULD is everything else. A case that could only fail for the reason
-/// of an earlier one is not tried. The listener is started some fifty times: let it notify nobody while it is judged.
+/// of an earlier one is not tried. The listener is started some sixty times: let it notify nobody while it is judged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Check {

@@ -12,6 +12,7 @@ def say(text):
 say("READY\n")
 while header := stdin.readline():
     left = int(header.rpartition(" len:")[2].split(" ")[0])
-    while left > 0 and (character := stdin.read(1)):
-        left -= 2 if character > "\uffff" else 1
+    # Half as many characters can never have more units than are left.
+    while left > 0 and (text := stdin.read((left + 1) // 2)):
+        left -= len(text.encode("utf-16-le")) // 2
     say("RESULT 2\nOKREADY\n")
