@@ -4,10 +4,10 @@ mod harness;
 
 mod bench;
 mod captures;
+mod check;
 mod config;
 mod differential;
 mod lint;
-mod check;
 mod listen;
 mod mock;
 mod notify;

@@ -2,9 +2,9 @@
 
 pub mod args;
 mod bench;
+mod check;
 mod config;
 mod daemon;
-mod check;
 mod emit;
 mod events;
 mod fault;

@@ -92,7 +92,7 @@ impl Session<'_> {
             Some(Reaction::Unknown(bytes)) => {
                 (format!("it wrote '{}' instead of {due}", shown(&bytes, 60)), consequence::UNKNOWN)
             }
-            Some(Reaction::Rejected(body)) => {
+            Some(Reaction::Rejected(body) | Reaction::NoResult(body)) => {
                 (format!("it rejected the event with '{}'", shown(&body, 60)), consequence::REJECTED)
             }
             Some(Reaction::Ready | Reaction::Accepted) => {
