@@ -36,6 +36,8 @@ pub(super) struct Player<'a> {
     early_ends: Vec<(Id, children::End)>,
     /// How often listeners ended since one of them last accepted an event.
     fruitless_ends: u32,
+    /// Whether listeners end for our sake.
+    ends_listeners: bool,
     /// Whether a listener did something that it must not do.
     at_fault: bool,
     /// Whether there is no point in going on.
@@ -73,6 +75,7 @@ impl<'a> Player<'a> {
             since: HashMap::new(),
             early_ends: Vec::new(),
             fruitless_ends: 0,
+            ends_listeners: Faults::new(&args.fault).end_listeners(),
             at_fault: false,
             hopeless: false,
             ending: false,
@@ -167,8 +170,7 @@ impl<'a> Player<'a> {
     /// Whether any listener may yet take an event. One whose input we have closed ends, and is started again.
     fn is_anyone_left(&self) -> bool {
         let supervisor = &self.daemon.supervisor;
-        let comes_back = Faults::new(&self.args.fault).end_listeners();
-        supervisor.ids().any(|id| !supervisor.is_lost(id) && (comes_back || !supervisor.is_deaf(id)))
+        supervisor.ids().any(|id| !supervisor.is_lost(id) && (self.ends_listeners || !supervisor.is_deaf(id)))
     }
 
     /// Which processes must do something in time, and until when.
@@ -213,7 +215,7 @@ impl<'a> Player<'a> {
                 self.hopeless = true;
             }
             Happening::Deaf(id) => {
-                if !self.ending {
+                if !self.ending && !self.ends_listeners {
                     self.fault(id, "closed its standard input");
                 }
             }
@@ -290,7 +292,7 @@ impl<'a> Player<'a> {
         let is_well = end.status() == Some(0) || (self.signalled && end.signal().is_some());
         if self.ending {
             self.at_fault |= !is_well;
-        } else if Faults::new(&self.args.fault).end_listeners() {
+        } else if self.ends_listeners {
             log::debug!("{name} {end}");
         } else {
             self.early_ends.push((id, end));
