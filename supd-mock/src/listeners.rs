@@ -35,12 +35,13 @@ pub(crate) struct Listeners {
         help_heading = "Listener")]
     numprocs: u16,
 
-    /// How many events wait for a READY listener; then the oldest is dropped, as supervisord does. Without it, events
-    /// happen only when the listener is ready for them, and none is dropped
+    /// How many events wait for a READY listener; then the oldest is dropped, as supervisord does. 10 for play; replay
+    /// without it lets an event happen only when a listener is ready for it, and drops none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Listener")]
     buffer_size: Option<u32>,
 
-    /// Whether a listener that ends is started again
+    /// Whether a listener that ends is started again; unexpected for play, as for supervisord; false for replay, and true
+    /// with faults that end it
     #[arg(long, value_enum, value_name = "WHEN", help_heading = "Listener")]
     autorestart: Option<Autorestart>,
 

@@ -24,6 +24,10 @@ use programs::Programs;
 const COMMANDS: &str = "\
 Commands, one a line; words are split as a shell splits them:
 ";
+const EXAMPLES: &str = "
+Examples:
+  supd-mock play -- supd-listen -c 'supd-parse --to text >&2'
+  printf 'fatal mailer\\nlog web oops\\n' | supd-mock play -- python3 my_listener.py";
 
 /// Start a listener, and let happen what is typed on standard input
 ///
@@ -31,7 +35,7 @@ Commands, one a line; words are split as a shell splits them:
 /// answers ('!' where that is not understood), 'NAME = …' what becomes of it. Programs that are named need not exist: each is RUNNING when it is first
 /// named. The listener's own changes of state are events, as under supervisord, and the clock ticks.
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("{COMMANDS}{}", indented(HELP)))]
+#[command(after_help = format!("{COMMANDS}{}{EXAMPLES}", indented(HELP)))]
 pub(crate) struct Play {
     /// No ticks but those that are typed
     #[arg(long)]

@@ -21,6 +21,14 @@ use crate::transcript::{self, Transcript};
 use player::Player;
 use progress::Progress;
 
+const EXAMPLES: &str = "\
+Examples:
+  supd-mock replay -e incident.ndjson --speed 60 -- supd-listen -c 'supd-parse --problems | supd-notify log'
+  supd-mock replay -C /etc/supervisor/supervisord.conf --listener alerts
+  supd-mock replay --numprocs 3 --buffer-size 10 --speed 100 -e monday.ndjson -- python3 my_listener.py
+  supd-mock replay --fault kill:7 --fault split:1 -e capture.raw -- python3 my_listener.py
+  supd-mock replay --expect yesterday.txt -e capture.raw -- python3 my_listener.py";
+
 /// Start a listener as supervisord does, and play events into it
 ///
 /// The listener gets pipes, a process group and the environment that supervisord gives, and one event after another,
@@ -29,6 +37,7 @@ use progress::Progress;
 /// error. An event that the listener rejects is sent again, as supervisord does, ten times at most. After the last
 /// event standard input is closed; then all processes that the listener started may finish.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Replay {
     /// What to play: records (NDJSON), a raw capture, a directory of *.ndjson segments, '-' for standard input; may be
     /// repeated; a short bad day when not given
