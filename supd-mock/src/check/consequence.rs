@@ -16,7 +16,7 @@ pub(crate) const UNREAD: &str = "with more than 64 KiB of the event unread super
                                  (BlockingIOError), and its programs are orphans";
 
 pub(crate) const DIED: &str = "supervisord sends the event again to the restarted listener, and into the pools of other \
-                               listeners, until it gives the listener up (FATAL)";
+                               listeners; if that one dies of it too, so it goes on";
 
 pub(crate) const ENDED: &str = "supervisord restarts the listener, or with status 0 and autorestart=unexpected does not; \
                                 events that come meanwhile are lost when the buffer is full";

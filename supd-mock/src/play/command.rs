@@ -6,18 +6,18 @@ use crate::config::words;
 
 /// The commands, for people.
 pub(super) const HELP: &str = "\
-exit NAME [expected=0|1]  a program ends; unless expected, it comes back 1 s later
+exit NAME [expected=0|1]  a program ends; unless expected, it comes back
 fatal NAME                a program does not come up any more
 start|stop|restart NAME   a program, or a listener
 kill NAME [SIGNAL]        signal a listener, KILL unless another is given
-log NAME TEXT [stdout]    a program writes to stderr, or stdout; \\n is a new line
+log NAME TEXT [stdout]    a program writes to stderr, or stdout; \\n works
 comm NAME TEXT            a program writes between communication tokens
 remote TYPE TEXT          a client calls sendRemoteCommEvent
 group added|removed NAME  a group of programs comes or goes
 tick [5|60|3600]          supervisord's clock strikes, out of turn
 state                     what supervisord knows of listeners and programs
 wait                      go on when every event has been answered
-quit                      stop as supervisord does; at end of input, wait and quit
+quit                      stop as supervisord does; end of input: wait, quit
 ";
 
 /// One line's meaning.

@@ -21,13 +21,16 @@ use clock::Clock;
 use command::{Command, HELP, row};
 use programs::Programs;
 
+/// What dead listeners left behind may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const COMMANDS: &str = "\
 Commands, one a line; words are split as a shell splits them:
 ";
 const EXAMPLES: &str = "
 Examples:
   supd-mock play -- supd-listen -c 'supd-parse --to text >&2'
-  printf 'fatal mailer\\nlog web oops\\n' | supd-mock play -- python3 my_listener.py";
+  printf 'fatal mailer\\nlog web oops\\n' | supd-mock play -- ./my_listener";
 
 /// Start a listener, and let happen what is typed on standard input
 ///
@@ -238,22 +241,18 @@ impl Playing {
                         "broke the protocol: supervisord would never send it an event again",
                     );
                 }
-                Happening::Early(id) => {
-                    let name = self.daemon.supervisor.name(id).to_owned();
-                    self.fault(
-                        &name,
-                        "answered before it had read the whole event: supervisord itself would crash",
-                    );
+                Happening::Early(process) => {
+                    let fault = "answered before it had read the whole event: supervisord itself would crash";
+                    self.fault(&process, fault);
                     self.quitting = true;
                 }
-                Happening::Deaf(id) => {
-                    let name = self.daemon.supervisor.name(id).to_owned();
+                Happening::Deaf(process) => {
                     self.fault(
-                        &name,
+                        &process,
                         "closed its standard input: supervisord would go on without telling anybody",
                     );
                 }
-                Happening::Ended(id, end) => log::info!("{} {end}", self.daemon.supervisor.name(id)),
+                Happening::Ended(process, end) => log::info!("{process} {end}"),
                 Happening::Report(_) => {}
             }
         }
@@ -282,6 +281,6 @@ impl Playing {
             let happenings = self.daemon.turn(None, None)?;
             self.take_in(happenings);
         }
-        self.daemon.end_orphans(Duration::from_secs(10))
+        self.daemon.wait_for_all(PATIENCE, |_, _| Ok(()))
     }
 }

@@ -1,5 +1,6 @@
 //! `supd-mock replay`: listeners, recorded events, and what the listeners make of each.
 
+mod judge;
 mod player;
 mod progress;
 mod tally;

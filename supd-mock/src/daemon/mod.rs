@@ -1,8 +1,10 @@
 //! supervisord's body: does what supd-core's `Supervisor` decides, with real processes, pipes and signals.
 
+mod end;
+
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags};
@@ -29,13 +31,13 @@ pub(crate) type Section = (PoolConfig, Vec<(ProcessConfig, Program)>);
 pub(crate) enum Happening {
     /// As supervisord would log it.
     Report(Report),
-    /// A process ended.
-    Ended(Id, End),
+    /// A process ended. Processes are called by their names.
+    Ended(String, End),
     /// A listener answered an event before it had read the whole of it. supervisord would crash when it next writes
     /// to that pipe while it is full.
-    Early(Id),
+    Early(String),
     /// A listener closed its standard input.
-    Deaf(Id),
+    Deaf(String),
 }
 
 #[derive(Debug)]
@@ -171,7 +173,7 @@ impl Daemon {
         let before = self.supervisor.in_hand();
         self.supervisor.output(id, &buf[..bytes]);
         if unread && self.supervisor.in_hand() < before {
-            self.happenings.push(Happening::Early(id));
+            self.happenings.push(Happening::Early(self.supervisor.name(id).to_owned()));
         }
         Ok(true)
     }
@@ -206,7 +208,7 @@ impl Daemon {
                 // What it wrote last may still be in the pipes.
                 while self.listen(id)? {}
                 while self.pass_stderr(id)? {}
-                self.happenings.push(Happening::Ended(id, end));
+                self.happenings.push(Happening::Ended(self.supervisor.name(id).to_owned(), end));
                 self.supervisor.exited(id, end.status(), Instant::now());
             }
         }
@@ -293,7 +295,7 @@ impl Daemon {
             Err(Errno::PIPE) => {
                 running.outgoing.clear();
                 running.process.stdin = None;
-                self.happenings.push(Happening::Deaf(id));
+                self.happenings.push(Happening::Deaf(self.supervisor.name(id).to_owned()));
                 self.supervisor.deaf(id);
             }
             Err(error) => return Err(error).context("write an event to the listener"),
@@ -323,49 +325,6 @@ impl Daemon {
     /// Ends the transcript, if there is one, and gives what it kept.
     pub(crate) fn finish_transcript(&mut self) -> anyhow::Result<Option<String>> {
         self.transcript.take().map(Transcript::finish).transpose()
-    }
-
-    /// Closes the standard input of every listener, as if supervisord had gone. Nothing is started any more.
-    pub(crate) fn hang_up(&mut self) {
-        self.supervisor.retire();
-        self.lets_linger = true;
-        for running in self.running.iter_mut().flatten() {
-            running.outgoing.clear();
-            running.process.stdin = None;
-        }
-    }
-
-    /// Whether no listener is left, no descendant of one, and nothing more will come from their pipes.
-    pub(crate) fn is_gone(&mut self) -> bool {
-        self.running.iter().all(Option::is_none) && self.lingering.is_empty() && {
-            self.children.reap();
-            self.children.none_left()
-        }
-    }
-
-    /// Waits for what dead listeners left behind; with SIGTERM, then SIGKILL, when it takes longer than that.
-    pub(crate) fn end_orphans(&mut self, patience: Duration) -> anyhow::Result<()> {
-        for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
-            if let Some(signal) = signal {
-                self.signal_all(signal);
-            }
-            let until = Instant::now() + patience;
-            while Instant::now() < until {
-                if self.is_gone() {
-                    return Ok(());
-                }
-                self.turn(Some(until), None)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Signals all listeners' groups, and what dead ones left behind.
-    pub(crate) fn signal_all(&self, signal: Signal) {
-        for running in self.running.iter().flatten() {
-            let _ = rustix::process::kill_process_group(running.process.pid, signal);
-        }
-        self.children.signal(signal);
     }
 }
 

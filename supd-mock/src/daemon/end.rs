@@ -1,0 +1,61 @@
+//! The end of a daemon: its listeners, what they started, and whatever of that outlives them.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::{Daemon, Happening};
+
+impl Daemon {
+    /// Closes the standard input of every listener, as if supervisord had gone. Nothing is started any more.
+    pub(crate) fn hang_up(&mut self) {
+        self.supervisor.retire();
+        self.lets_linger = true;
+        for running in self.running.iter_mut().flatten() {
+            running.outgoing.clear();
+            running.process.stdin = None;
+        }
+    }
+
+    /// Whether no listener is left, no descendant of one, and nothing more will come from their pipes.
+    fn is_gone(&mut self) -> bool {
+        self.running.iter().all(Option::is_none) && self.lingering.is_empty() && {
+            self.children.reap();
+            self.children.none_left()
+        }
+    }
+
+    /// Waits until no listener is left and nothing that one left behind; with SIGTERM, then SIGKILL, each time that takes
+    /// longer than this. What happens meanwhile goes to `take_in`, with whether they have been signalled.
+    pub(crate) fn wait_for_all(
+        &mut self,
+        patience: Duration,
+        mut take_in: impl FnMut(Happening, bool) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
+            if let Some(signal) = signal {
+                let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
+                log::warn!("the listener did not end within {patience:?}; sending {name}");
+                self.signal_all(signal);
+            }
+            let until = Instant::now() + patience;
+            while Instant::now() < until {
+                if self.is_gone() {
+                    return Ok(());
+                }
+                for happening in self.turn(Some(until), None)? {
+                    take_in(happening, signal.is_some())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Signals all listeners' groups, and what dead ones left behind.
+    fn signal_all(&self, signal: Signal) {
+        for running in self.running.iter().flatten() {
+            let _ = rustix::process::kill_process_group(running.process.pid, signal);
+        }
+        self.children.signal(signal);
+    }
+}
