@@ -149,6 +149,8 @@ fn every_reply_means_the_same() {
         ("negative", r"ready read say=RESULT\_-1\nOK", "sent 0"),
         ("toolong", r"ready read say=RESULT\_9\nOK", "sent 0"),
         ("tooshort", r"ready read say=RESULT\_1\nOKREADY\n", "unknown"),
+        ("huge", r"ready read say=RESULT\_99999999999999999999999\nOK", "sent 0"),
+        ("underscore", r"ready read say=RESULT\_0_2\nOKREADY\n", "accepted"),
         ("zero", r"ready read say=RESULT\_0\n", "sent 0"),
         ("zeroandmore", r"ready read say=RESULT\_0\nR wait=late say=EADY\n loop", "rejected"),
         ("body", r"ready read say=RESULT\_5\nlaterREADY\n loop", "rejected"),
@@ -187,6 +189,8 @@ fn every_reply_means_the_same() {
         Until("wordlength unknown", 1),
         Until("nolength unknown", 1),
         Until("chatter unknown", 1),
+        Until("underscore sent 1", 1),
+        Logged("huge", "event", 1),
         Logged("negative", "event", 1),
         Logged("toolong", "event", 1),
         Logged("zero", "event", 1),
@@ -248,6 +252,45 @@ fn a_peer_takes_over_what_a_dead_process_had_in_hand() {
             Until("a_1 ended unexpectedly", 1),
         ],
         &["a_0 ended unexpectedly"],
+    );
+}
+
+#[test]
+fn a_listener_that_closes_its_input_within_an_event_has_it_in_hand_all_the_same() {
+    let big = format!("remote x {}", "x".repeat(200_000));
+    same(
+        &with_witness("a", &[r"ready header close=0 wait=go say=RESULT\_2\nOKREADY\n hang"], ""),
+        &[Do(big.leak()), Until("witness accepted", 1), Open("go"), Until("a ready", 2)],
+        &["a accepted"],
+    );
+}
+
+#[test]
+fn the_processes_of_a_pool_are_stopped_from_the_last() {
+    let pool = "numprocs=3\nprocess_name=%(program_name)s_%(process_num)d\n";
+    // The witness is of a lower priority than the pool, and stopped after it: so it hears how that goes.
+    let sections = section("a", &["ready loop"], &format!("{pool}priority=50\n"))
+        + &section(
+            "witness",
+            &["ready loop"],
+            "priority=5\nbuffer_size=100\nevents=PROCESS_STATE_STOPPING\n",
+        );
+    let ready = ["a_0", "a_1", "a_2"].map(|name| format!("{name} ready").leak() as &str);
+    let running = ["a_0", "a_1", "a_2"].map(|name| format!("{name} running").leak() as &str);
+    let steps: Vec<Step> = ready.into_iter().chain(running).map(|what| Until(what, 1)).collect();
+    same(&sections, &steps, &["witness gets SIGTERM"]);
+}
+
+#[test]
+fn a_program_that_is_not_there_backs_off_and_is_given_up() {
+    let missing = "[eventlistener:missing]\ncommand=no-such-program\nevents=PROCESS_GROUP\npriority=20\nstartsecs=0\nstartretries=1\n";
+    let nowhere = "[eventlistener:nowhere]\ncommand=sleep 100\nevents=PROCESS_GROUP\npriority=21\nstartsecs=0\nautorestart=false\n\
+                   directory=/no/such/directory\n";
+    let sections = section("witness", &["ready loop"], "priority=5\n") + missing + nowhere;
+    same(
+        &sections,
+        &[Until("missing fatal", 1), Until("nowhere ended unexpectedly", 1)],
+        &["missing fatal", "nowhere ended unexpectedly"],
     );
 }
 

@@ -68,14 +68,14 @@ fn a_listener_that_breaks_the_protocol_is_told_on() {
         (listener("printf 'RESULT 2\\nOK\\nREADY\\n'"), "instead of READY"),
         (listener("echo fine"), "wrote 'fine\\n' instead of a result"),
         (listener("printf 'RESULT 2\\nOKREADY\\nREADY\\n'"), "wrote 'READY\\n' instead of READY"),
-        (listener("printf 'RESULT 4\\nFAILREADY\\n'"), "rejected event 30 10 times"),
+        (listener("printf 'RESULT 4\\nFAILREADY\\n'"), "did not accept event 30 in 10 attempts"),
         ("echo READY; exit 7".to_owned(), "ended with status 7 before all events were played"),
         ("exit 0".to_owned(), "ended with status 0 before all events were played"),
         (listener("printf 'RESULT 2\\nOKREADY\\n'") + "; kill -SEGV $$", "was ended by signal 11"),
         ("sleep 1000".to_owned(), "did not write READY within 300ms"),
         (listener("printf 'RESULT 2\\nOKREADY\\n'") + "; exit 3", "ended with status 3"),
-        (hang, "did not answer an event within 300ms"),
-        (early, "did not answer an event within 300ms"),
+        (hang, "did not answer event 30 (SUPERVISOR_STATE_CHANGE_RUNNING) within 300ms"),
+        (early, "did not answer event 296 (SUPERVISOR_STATE_CHANGE_STOPPING) within 300ms"),
     ] {
         sandbox.write("listener.sh", &script);
         // A shell may take long to start on a busy machine; only where time is the point may it be short.

@@ -50,7 +50,7 @@ fn state_tells_of_listeners_and_programs_and_what_is_not_understood_is_said() {
     let sandbox = Sandbox::new();
     let mut mock = sandbox.tool("supd-mock");
     mock.args(["play", "--no-ticks", "--name", "alerts", "--", "supd-listen", "-o", "out"]);
-    mock.write_stdin("stop web\nwait\nstate\ndance\nkill nobody\nhelp\n");
+    mock.write_stdin("stop web\nwait\nstate\ndance\nkill nobody\nexit web\nexit alerts\nhelp\n");
     mock.assert()
         .code(1)
         .stdout(
@@ -63,7 +63,9 @@ fn state_tells_of_listeners_and_programs_and_what_is_not_understood_is_said() {
         )
         .stderr(
             predicate::str::contains("understand 'dance': no such command; 'help' lists them")
-                .and(predicate::str::contains("understand 'kill nobody': no listener has this name")),
+                .and(predicate::str::contains("understand 'kill nobody': no listener has this name"))
+                .and(predicate::str::contains("understand 'exit web': it is STOPPED; start it first"))
+                .and(predicate::str::contains("understand 'exit alerts': it is a listener")),
         );
 }
 
@@ -82,5 +84,20 @@ fn a_listener_that_breaks_the_protocol_is_shown_doing_so() {
     mock.write_stdin("tick\n").assert().code(1).stdout(
         predicate::str::contains("listener ! oops\\n\n")
             .and(predicate::str::contains("listener = UNKNOWN\n")),
+    );
+}
+
+#[test]
+fn a_pool_is_stopped_and_restarted_by_its_name_and_programs_come_back_whatever_they_say() {
+    let sandbox = Sandbox::new();
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["play", "--no-ticks", "--numprocs", "2", "--name", "pool", "--startsecs", "0s", "--"]);
+    mock.args(["sh", "-c", "exec supd-listen -o $SUPERVISOR_PROCESS_NAME"]);
+    mock.write_stdin("exit web\nlog web hi\nwait\nstate\nrestart pool\nexit web\nwait\nstate\n");
+    mock.assert().success().stdout(
+        predicate::str::contains("pool:pool_00 = SIGTERM\n")
+            .and(predicate::str::contains("pool:pool_01 = SIGTERM\n"))
+            .and(predicate::str::contains("from_state:EXITED tries:0").count(2))
+            .and(predicate::str::contains("processname:web groupname:web from_state:STARTING pid:")),
     );
 }

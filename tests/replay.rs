@@ -89,7 +89,9 @@ fn no_fault_loses_an_event() {
     ] {
         let sandbox = Sandbox::new();
         let script = format!("supd-mock replay --speed max --fault {faults} -- supd-listen -o out");
-        sandbox.sh(&script).assert().success();
+        let results = lines(&sandbox, &script, 0);
+        let accepted = results.iter().filter(|line| line["result"] == "OK").count();
+        assert_eq!(accepted, BAD_DAY, "{faults}: {results:?}");
         assert_eq!(distinct(&sandbox.records("out")).len(), BAD_DAY, "{faults}");
     }
     let sandbox = Sandbox::new();
@@ -177,11 +179,6 @@ fn each_profile_counts_and_numbers_in_its_own_way() {
     assert_ne!(heads("python3", "remote.raw"), heads("python2", "remote.raw"));
     assert_eq!(heads("python2", "remote.raw"), heads("go", "remote.raw"));
     assert!(heads("python3", "svstate.raw").contains("SUPERVISOR_STATE_CHANGE_RUNNING 0"));
-    let assert = sandbox.sh(&format!(
-        "supd-mock replay --profile go -e {} -- supd-listen -o out",
-        capture("svstate.raw").display()
-    ));
-    drop(assert);
 }
 
 #[test]
@@ -201,7 +198,6 @@ process_name=%(program_name)s_%(process_num)02d
 numprocs=2
 events=PROCESS_STATE_EXITED,PROCESS_STATE_FATAL
 buffer_size=100
-startsecs=0
 directory=%(here)s/work
 umask=027
 environment=QUOTED="it's 'quoted', 5%%",PLAIN=x
@@ -228,18 +224,17 @@ startsecs=0
             here.display(),
             url.display()
         );
-        assert.get_output();
         let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         assert!(stderr.contains(&line), "{stderr}\n{line}");
     }
     let said = sandbox.read("said");
     assert!(
-        said.contains("alerts_00 = SIGTERM\n") && said.contains("other = STOPPING -> STOPPED\n"),
+        said.contains("alerts:alerts_00 = SIGTERM\n") && said.contains("other = STOPPING -> STOPPED\n"),
         "{said}"
     );
     let one = "supd-mock replay -C supervisord.conf --listener other --speed max";
-    let assert = sandbox.sh(one).assert();
-    assert.stderr(predicate::str::contains("0 events accepted"));
+    let assert = sandbox.sh(one).assert().code(1);
+    assert.stderr(predicate::str::contains("no event was one that a listener subscribes to"));
     let mut mock = sandbox.tool("supd-mock");
     mock.args(["replay", "-C", "supervisord.conf", "--listener", "nobody"])
         .assert()
@@ -247,4 +242,89 @@ startsecs=0
         .stderr("supd-mock: run listener 'nobody': 'supervisord.conf' has only alerts, other\n");
     mock = sandbox.tool("supd-mock");
     mock.args(["replay", "-C", "supervisord.conf", "--", "true"]).assert().code(2);
+}
+
+/// Two sections whose processes have the same names, as `process_name=%(process_num)02d` gives them.
+#[test]
+fn processes_of_the_same_name_are_told_apart() {
+    let sandbox = Sandbox::new();
+    let section = |name: &str| {
+        format!(
+            "[eventlistener:{name}]\ncommand=supd-listen -o {name}-%(process_num)d\nprocess_name=%(process_num)02d\n\
+             numprocs=2\nevents=PROCESS_STATE\nbuffer_size=100\nstartsecs=0\ndirectory=%(here)s\n"
+        )
+    };
+    sandbox.write("supervisord.conf", format!("[supervisord]\n{}{}", section("one"), section("two")));
+    let results = lines(&sandbox, "supd-mock replay -C supervisord.conf --speed max", 0);
+    for group in ["one", "two"] {
+        let accepted =
+            results.iter().filter(|line| line["groupname"] == group && line["result"] == "OK").count();
+        let records: usize = (0..2).map(|n| sandbox.records(&format!("{group}-{n}")).len()).sum();
+        assert_eq!(accepted, records);
+        assert!(records > 20, "{results:?}");
+    }
+}
+
+#[test]
+fn a_listener_that_must_be_killed_fails_and_one_that_ends_at_sigterm_does_not() {
+    let sandbox = Sandbox::new();
+    let replay = |more: &str, listener: &str| {
+        let events = capture("svstate.raw");
+        format!("supd-mock replay --stop-timeout 200ms {more} -e {} -- {listener}", events.display())
+    };
+    let stubborn = "sh -c 'trap \"\" TERM; supd-listen -o out; while :; do sleep 0.1; done'";
+    let assert = sandbox.sh(&replay("", stubborn)).assert().code(1);
+    assert.stderr(
+        predicate::str::contains("did not end within 200ms; sending SIGTERM")
+            .and(predicate::str::contains("sending SIGKILL"))
+            .and(predicate::str::contains("was ended by signal 9")),
+    );
+    sandbox.sh(&replay("--end term", "supd-listen -o out")).assert().success();
+    sandbox.sh(&replay("--end term", "sh -c 'supd-listen -o out; sleep 100'")).assert().success();
+}
+
+#[test]
+fn what_cannot_be_started_or_compared_is_said_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["replay", "--", "nosuchprogram"]).assert().code(1);
+    let mut mock = sandbox.tool("supd-mock");
+    let assert = mock.args(["replay", "--", "nosuchprogram"]).assert().code(1);
+    assert.stderr("supd-mock: start 'nosuchprogram': not found in PATH\n");
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["replay", "--expect", "missing", "--", "supd-listen", "-o", "out"])
+        .assert()
+        .code(1)
+        .stderr("supd-mock: read 'missing': No such file or directory (os error 2)\n");
+    assert!(!sandbox.path("out").exists());
+    let raw = capture("svstate.raw");
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["replay", "--since", "1h", "-e"]).arg(&raw).args(["--", "supd-listen", "-o", "out"]);
+    mock.assert().code(1).stderr(predicate::str::contains("the events have no times"));
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["replay", "--loop", "2", "-e", "-", "--", "true"]).assert().code(2);
+    // The file that is written is the one that is compared with: what was there before counts.
+    let replay = |listener: &str| {
+        format!("supd-mock -q replay -e {} --record t --expect t -- {listener} >/dev/null", raw.display())
+    };
+    sandbox.write("t", "listener < something else\n");
+    sandbox.sh(&replay("supd-listen -o out")).assert().code(1);
+    sandbox.sh(&replay("supd-listen -o out")).assert().success();
+}
+
+#[test]
+fn an_event_that_leaks_is_rejected_ten_times_and_lost_once() {
+    let sandbox = Sandbox::new();
+    sandbox.write("picky.sh", "echo READY; while read -r header; do head -c ${header##*len:} >/dev/null; printf 'RESULT 2\\nNOREADY\\n'; done");
+    sandbox.write(
+        "supervisord.conf",
+        "[supervisord]\n[eventlistener:picky]\ncommand=sh %(here)s/picky.sh\nevents=SUPERVISOR_STATE_CHANGE_RUNNING\nstartsecs=0\n\
+         [eventlistener:good]\ncommand=supd-listen -o %(here)s/out\nevents=TICK\nstartsecs=0\n",
+    );
+    let assert = sandbox.sh("supd-mock replay -C supervisord.conf --speed max").assert().code(1);
+    assert.stderr(
+        predicate::str::contains("the listener picky did not accept event 0 in 10 attempts")
+            .and(predicate::str::is_match("[0-9]+ events accepted, 10 rejections, 1 events lost").unwrap()),
+    );
+    assert_eq!(sandbox.records("out").len(), 1, "it leaked, and was known again");
 }

@@ -121,6 +121,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     duration.try_into().map_err(|_| "a span of time cannot be negative".into())
 }
 
+/// A span of time for people, as [`duration`] would take it: `10s`, `300ms`.
+pub fn span(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}
+
 /// Parses a moment: RFC 3339 such as `2026-01-05T08:00:00Z`, or a span of time ago such as `2h`.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,14 +58,18 @@ impl Selection {
 /// Events in the order in which they are sent.
 pub(crate) struct Events {
     selection: Selection,
-    /// What is still to be opened, and which of the paths over all passes it belongs to.
-    ahead: VecDeque<(usize, PathBuf)>,
+    /// What each path stands for: itself, or the segments of a directory.
+    files: Vec<Vec<PathBuf>>,
+    /// What is to be opened next: the file, and which of the paths over all passes it belongs to.
+    ahead: (usize, usize),
     /// What is being read.
     file: Option<(Source, Reader)>,
     pass: usize,
     queue: VecDeque<Planned>,
     renumber: Option<Renumber>,
     timeline: Timeline,
+    /// Whether an event without a time was left out.
+    timeless: bool,
     malformed: u64,
 }
 
@@ -75,16 +80,10 @@ impl Events {
     /// When it, or a directory, cannot be read.
     pub(crate) fn open(selection: &Selection) -> anyhow::Result<Self> {
         let mut events = Self::new(selection.clone(), Some(Renumber::default()));
-        let mut pass = 0;
-        for _ in 0..selection.passes {
-            for path in &selection.paths {
-                events.ahead.extend(segments(path)?.into_iter().map(|file| (pass, file)));
-                pass += 1;
-            }
-            if selection.paths.is_empty() {
-                generate::bad_day().iter().try_for_each(|record| events.plan(pass, record, None))?;
-                pass += 1;
-            }
+        events.files = selection.paths.iter().map(|path| segments(path)).collect::<Result<_, _>>()?;
+        // What is not there should be known before anything starts; a pipe would miss its writer.
+        for file in events.files.iter().flatten().filter(|file| file.as_os_str() != "-" && !is_pipe(file)) {
+            Source::open(Some(file))?;
         }
         events.open_next()?;
         Ok(events)
@@ -101,22 +100,37 @@ impl Events {
     fn new(selection: Selection, renumber: Option<Renumber>) -> Self {
         Self {
             selection,
-            ahead: VecDeque::new(),
+            files: Vec::new(),
+            ahead: (0, 0),
             file: None,
             pass: 0,
             queue: VecDeque::new(),
             renumber,
             timeline: Timeline::default(),
+            timeless: false,
             malformed: 0,
         }
     }
 
+    /// Opens the next file, if there is one. Without any, each pass is a bad day.
     fn open_next(&mut self) -> anyhow::Result<()> {
-        if let Some((pass, path)) = self.ahead.pop_front() {
-            let source = Source::open(Some(&path))?;
+        let paths = self.files.len().max(1);
+        while self.ahead.1 < self.selection.passes.try_into().unwrap_or(usize::MAX).saturating_mul(paths) {
+            let (segment, pass) = self.ahead;
+            self.pass = pass;
+            if self.files.is_empty() {
+                self.ahead = (0, pass + 1);
+                return generate::bad_day().iter().try_for_each(|record| self.plan(pass, record, None));
+            }
+            let Some(path) = self.files[pass % paths].get(segment) else {
+                self.ahead = (0, pass + 1);
+                continue;
+            };
+            self.ahead = (segment + 1, pass);
+            let source = Source::open(Some(path))?;
             let reader = Reader::new(self.selection.form, source.name());
             self.file = Some((source, reader));
-            self.pass = pass;
+            return Ok(());
         }
         Ok(())
     }
@@ -124,9 +138,10 @@ impl Events {
     /// The next event, without taking it; does not wait for whoever writes them.
     pub(crate) fn peek(&mut self) -> anyhow::Result<Next<'_>> {
         while self.queue.is_empty() {
-            let Some((source, _)) = &self.file else {
-                return Ok(Next::End);
-            };
+            if self.file.is_none() {
+                self.open_next()?;
+            }
+            let Some((source, _)) = &self.file else { break };
             let mut fds = [PollFd::new(source, PollFlags::IN)];
             stdio::poll(&mut fds, Some(Instant::now())).context("wait for events to play")?;
             if fds[0].revents().is_empty() {
@@ -139,7 +154,13 @@ impl Events {
 
     /// Waits until there is an event, or none will come; whether there is one.
     pub(crate) fn wait(&mut self) -> anyhow::Result<bool> {
-        while self.queue.is_empty() && self.file.is_some() {
+        while self.queue.is_empty() {
+            if self.file.is_none() {
+                self.open_next()?;
+            }
+            if self.file.is_none() {
+                break;
+            }
             self.read()?;
         }
         Ok(!self.queue.is_empty())
@@ -153,6 +174,11 @@ impl Events {
     /// Takes the event that [`Self::peek`] showed.
     pub(crate) fn take(&mut self) -> Option<Planned> {
         self.queue.pop_front()
+    }
+
+    /// Whether events were left out because nothing tells when they were.
+    pub(crate) fn some_were_timeless(&self) -> bool {
+        self.timeless
     }
 
     /// How many lines were no events.
@@ -175,7 +201,6 @@ impl Events {
         })?;
         if ended {
             self.malformed += reader.malformed();
-            self.open_next()?;
         } else {
             self.file = Some((source, reader));
         }
@@ -185,7 +210,11 @@ impl Events {
     fn plan(&mut self, pass: usize, record: &Record, unit: Option<LenUnit>) -> anyhow::Result<()> {
         let ts = record.ts.as_deref().and_then(|ts| ts.parse().ok());
         // What our own programs add never was on supervisord's wire.
-        if matches!(record.kind(), Kind::Mark | Kind::Gap) || !self.selection.covers(ts) {
+        if matches!(record.kind(), Kind::Mark | Kind::Gap) {
+            return Ok(());
+        }
+        if !self.selection.covers(ts) {
+            self.timeless |= ts.is_none();
             return Ok(());
         }
         let mut event = record.to_event().with_context(|| record.eventname.clone())?;
@@ -195,6 +224,10 @@ impl Events {
         self.queue.push_back(Planned { event, unit, at: ts.map(|ts| self.timeline.at(pass, ts)) });
         Ok(())
     }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// The segments of a spool directory in order; anything else is itself.

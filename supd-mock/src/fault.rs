@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use supd_core::cli;
 
 /// No header, and no UTF-8 either.
-const GARBAGE: &[u8] = b"\xff\xfe this is no event\n";
+pub(crate) const GARBAGE: &[u8] = b"\xff\xfe this is no event\n";
 /// How long to wait before looking again whether a piece has been read.
 const UNREAD: Duration = Duration::from_micros(200);
 
@@ -36,8 +36,8 @@ impl Fault {
         match name {
             "split" => Ok(Self::Split(usize::try_from(every()?).unwrap_or(usize::MAX))),
             "delay" => Ok(Self::Delay(cli::duration(value)?)),
-            // Killed at every event, a listener would never get to accept one.
-            "kill" if value == "1" => Err("'kill' needs a number above 1".to_owned()),
+            // A listener that ends at every event would never get to accept one.
+            "kill" | "garbage" if value == "1" => Err(format!("'{name}' needs a number above 1")),
             "kill" => Ok(Self::Kill(every()?)),
             "close" => Ok(Self::Close(every()?)),
             "garbage" => Ok(Self::Garbage(every()?)),
@@ -53,12 +53,15 @@ pub(crate) struct Faults {
     events: u64,
 }
 
-/// What is done to one event.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Done {
-    pub(crate) kill: bool,
-    pub(crate) close: bool,
-    pub(crate) garbage: &'static [u8],
+/// What is done to a listener with one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hit {
+    /// Kill it when the event has been written.
+    Kill,
+    /// Close its input then.
+    Close,
+    /// Write bytes before the event that are none.
+    Garbage,
 }
 
 impl Faults {
@@ -71,20 +74,16 @@ impl Faults {
         self.faults.iter().any(|fault| matches!(fault, Fault::Kill(_) | Fault::Close(_) | Fault::Garbage(_)))
     }
 
-    /// What to do to the event that is sent now.
-    pub(crate) fn next_event(&mut self) -> Done {
+    /// What to do with the event that is sent now.
+    pub(crate) fn next_event(&mut self) -> Vec<Hit> {
         self.events += 1;
-        let is_its_turn = |every: u64| self.events.is_multiple_of(every);
-        let mut done = Done { kill: false, close: false, garbage: b"" };
-        for fault in &self.faults {
-            match *fault {
-                Fault::Kill(every) => done.kill |= is_its_turn(every),
-                Fault::Close(every) => done.close |= is_its_turn(every),
-                Fault::Garbage(every) if is_its_turn(every) => done.garbage = GARBAGE,
-                _ => {}
-            }
-        }
-        done
+        let hit = |fault: &Fault| match *fault {
+            Fault::Kill(every) => self.events.is_multiple_of(every).then_some(Hit::Kill),
+            Fault::Close(every) => self.events.is_multiple_of(every).then_some(Hit::Close),
+            Fault::Garbage(every) => self.events.is_multiple_of(every).then_some(Hit::Garbage),
+            Fault::Split(_) | Fault::Delay(_) => None,
+        };
+        self.faults.iter().filter_map(hit).collect()
     }
 
     /// How events are cut for a listener that has just been started.
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(Fault::parse("split:1"), Ok(Fault::Split(1)));
         assert_eq!(Fault::parse("delay:5ms"), Ok(Fault::Delay(Duration::from_millis(5))));
         assert_eq!(Fault::parse("kill:10"), Ok(Fault::Kill(10)));
-        for wrong in ["kill", "kill:0", "kill:1", "kill:x", "delay:5", "crash:1", ""] {
+        for wrong in ["kill", "kill:0", "kill:1", "garbage:1", "kill:x", "delay:5", "crash:1", ""] {
             Fault::parse(wrong).unwrap_err();
         }
     }
@@ -175,9 +174,8 @@ mod tests {
     #[test]
     fn every_nth_event_is_hit() {
         let mut faults = Faults::new(&[Fault::Kill(3), Fault::Garbage(2)]);
-        let hits: Vec<(bool, bool)> =
-            (0..6).map(|_| faults.next_event()).map(|done| (done.kill, !done.garbage.is_empty())).collect();
-        let (no, yes) = (false, true);
-        assert_eq!(hits, [(no, no), (no, yes), (yes, no), (no, yes), (no, no), (yes, yes)]);
+        let hits: Vec<Vec<Hit>> = (0..6).map(|_| faults.next_event()).collect();
+        let (kill, garbage) = (Hit::Kill, Hit::Garbage);
+        assert_eq!(hits, [vec![], vec![garbage], vec![kill], vec![garbage], vec![], vec![kill, garbage]]);
     }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use supd_core::cli::{self, Usage};
 use supd_core::supervisor::{Autorestart, PoolConfig, ProcessConfig, Profile, SupervisorConfig};
-use supd_core::{EventPattern, LenUnit, cli};
+use supd_core::{EventPattern, LenUnit};
 
 use crate::config::{self, Config, Pool};
 use crate::daemon::Section;
@@ -15,8 +16,8 @@ use crate::process::Program;
 /// The listener and its surroundings
 #[derive(Debug, clap::Args)]
 pub(crate) struct Listeners {
-    /// Run the listeners of a supervisord.conf, each exactly as its section says, and send each only the events that it
-    /// subscribes to
+    /// Run the listeners of a supervisord.conf, each as its section says, and send each only the events that it
+    /// subscribes to; what they write to standard error goes to yours
     #[arg(short = 'C', long, value_name = "FILE", help_heading = "Listener", conflicts_with_all = [
         "name", "numprocs", "buffer_size", "autorestart", "startsecs", "stopwaitsecs", "words",
     ])]
@@ -26,17 +27,18 @@ pub(crate) struct Listeners {
     #[arg(long, value_name = "NAME", requires = "config", help_heading = "Listener")]
     listener: Vec<String>,
 
-    /// The listener's name: its section's, in SUPERVISOR_GROUP_NAME and, for one process, SUPERVISOR_PROCESS_NAME
-    #[arg(long, default_value = "listener", help_heading = "Listener")]
-    name: String,
+    /// The listener's name: its section's, in the header, in SUPERVISOR_GROUP_NAME and, for one process,
+    /// SUPERVISOR_PROCESS_NAME; without it, a header keeps its own [default: listener]
+    #[arg(long, help_heading = "Listener")]
+    name: Option<String>,
 
     /// How many processes its pool has; more than one are called NAME_00, NAME_01, …
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..),
         help_heading = "Listener")]
     numprocs: u16,
 
-    /// How many events wait for a READY listener; then the oldest is dropped, as supervisord does. 10 for play; replay
-    /// without it lets an event happen only when a listener is ready for it, and drops none
+    /// How many events wait for a READY listener; then the oldest is dropped, as supervisord does (its default is 10).
+    /// Without it, and at '--speed max', none is dropped
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Listener")]
     buffer_size: Option<u32>,
 
@@ -45,10 +47,9 @@ pub(crate) struct Listeners {
     #[arg(long, value_enum, value_name = "WHEN", help_heading = "Listener")]
     autorestart: Option<Autorestart>,
 
-    /// How long a listener must stay up before it is sent anything; supervisord's default is 1s
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "0s",
-        help_heading = "Listener")]
-    startsecs: Duration,
+    /// How long a listener must stay up before it is sent anything; 1s for play, as for supervisord, 0s for replay
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, help_heading = "Listener")]
+    startsecs: Option<Duration>,
 
     /// How long a listener may take to end after SIGTERM before SIGKILL, where supervisord stops it
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "10s",
@@ -72,6 +73,8 @@ pub(crate) struct Listeners {
 pub(crate) struct Cast {
     pub(crate) supervisor: SupervisorConfig,
     pub(crate) sections: Vec<Section>,
+    /// The programs of a supervisord.conf, as supervisorctl calls them.
+    pub(crate) programs: Vec<String>,
 }
 
 impl Listeners {
@@ -86,9 +89,19 @@ impl Listeners {
             identifier: "supervisor".to_owned(),
             len: self.len,
             announce,
+            groups: Vec::new(),
         };
         let Some(path) = &self.config else {
-            return Ok(Cast { supervisor, sections: vec![self.section(autorestart)] });
+            if !self.listener.is_empty() {
+                return Err(Usage("--listener chooses from the file that --config names".into()).into());
+            }
+            // Who types a name wants to hear at once that there is no such program.
+            Program::new(&self.words, self.name_or_default()).find()?;
+            return Ok(Cast {
+                supervisor,
+                sections: vec![self.section(autorestart, announce)],
+                programs: Vec::new(),
+            });
         };
         let config = Config::read(path, &config::own_environment())?;
         let names: Vec<&str> = config.pools.iter().map(|pool| pool.name.as_str()).collect();
@@ -104,7 +117,10 @@ impl Listeners {
         let sections =
             wanted.map(|pool| from_pool(pool, config.serverurl.as_deref())).collect::<Result<_, _>>()?;
         supervisor.identifier = config.identifier;
-        Ok(Cast { supervisor, sections })
+        let called = |process: &config::ProcessConfig| format!("{}:{}", process.groupname, process.name);
+        let programs = config.programs.iter().flat_map(|group| &group.processes).map(called).collect();
+        supervisor.groups = config.programs.into_iter().map(|group| (group.priority, group.name)).collect();
+        Ok(Cast { supervisor, sections, programs })
     }
 
     /// Whether events go out with the header that they were recorded with.
@@ -122,29 +138,40 @@ impl Listeners {
         self.config.is_some() || self.buffer_size.is_some()
     }
 
+    /// The name that was asked for.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn name_or_default(&self) -> &str {
+        self.name().unwrap_or("listener")
+    }
+
     fn profile(&self) -> Profile {
         self.profile.unwrap_or_default()
     }
 
-    fn section(&self, autorestart: Autorestart) -> Section {
+    fn section(&self, autorestart: Autorestart, announce: bool) -> Section {
+        let group = self.name_or_default();
         let pool = PoolConfig {
-            name: self.name.clone(),
+            name: group.to_owned(),
             events: vec![EventPattern::exact("EVENT").expect("it is the root of all events")],
-            buffer_size: self.buffer_size.map_or(self.profile().buffer_size(), |size| size as usize),
+            buffer_size: self.buffer_size.map_or(usize::MAX, |size| size as usize),
             priority: -1,
         };
+        let startsecs = Duration::from_secs(announce.into());
         let process = |number| {
             let name = match self.numprocs {
-                1 => self.name.clone(),
-                _ => format!("{}_{number:02}", self.name),
+                1 => group.to_owned(),
+                _ => format!("{group}_{number:02}"),
             };
             let config = ProcessConfig {
                 autorestart: self.autorestart.unwrap_or(autorestart),
-                startsecs: self.startsecs,
+                startsecs: self.startsecs.unwrap_or(startsecs),
                 stopwaitsecs: self.stopwaitsecs,
                 ..ProcessConfig::new(&name)
             };
-            let mut program = Program::new(&self.words, &self.name);
+            let mut program = Program::new(&self.words, group);
             program.processname = name;
             (config, program)
         };
@@ -164,9 +191,12 @@ fn from_pool(pool: &Pool, serverurl: Option<&str>) -> anyhow::Result<Section> {
     Ok((config, pool.processes.iter().map(process).collect::<anyhow::Result<_>>()?))
 }
 
+/// A thousand years, in seconds: more than that cannot be added to the time of day.
+const FOREVER: u64 = 1000 * 365 * 86_400;
+
 fn life(process: &config::ProcessConfig) -> ProcessConfig {
     // supervisord takes negative numbers, which mean no time at all.
-    let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0));
+    let seconds = |number: i64| Duration::from_secs(u64::try_from(number).unwrap_or(0).min(FOREVER));
     ProcessConfig {
         name: process.name.clone(),
         priority: process.priority,

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use rustix::fs::Access;
 use rustix::process::Pid;
 use supd_core::stdio;
 
@@ -39,6 +41,36 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Where its program is: as it stands if it has a slash, else in the first directory of PATH that has it.
+    ///
+    /// # Errors
+    /// Nowhere, or it is nothing to execute.
+    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
+        let name = self.words.first().context("start a listener: its command is empty")?;
+        let set =
+            self.environment.iter().find(|(variable, _)| variable == "PATH").map(|(_, path)| path.into());
+        let search =
+            set.or_else(|| std::env::var_os("PATH")).unwrap_or_else(|| "/bin:/usr/bin:/usr/local/bin".into());
+        let candidates: Vec<PathBuf> = match Path::new(name).components().count() {
+            1 if !name.as_bytes().contains(&b'/') => {
+                std::env::split_paths(&search).map(|directory| directory.join(name)).collect()
+            }
+            _ => vec![PathBuf::from(name)],
+        };
+        let shown = Path::new(name).display();
+        let found = candidates.iter().find(|path| path.exists());
+        let found = found.with_context(|| match candidates.len() {
+            1 => format!("start '{shown}': no such file"),
+            _ => format!("start '{shown}': not found in PATH"),
+        })?;
+        if found.is_dir() || rustix::fs::access(found, Access::EXEC_OK).is_err() {
+            bail!("start '{}': it cannot be executed", found.display());
+        }
+        Ok(std::path::absolute(found)?)
+    }
+}
+
 /// A running listener. It leads its own process group.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -53,15 +85,21 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program. Whoever starts one adopts orphans first, and reaps.
+    ///
+    /// # Errors
+    /// supervisord would not start it either: there is no such program.
     pub(crate) fn start(program: &Program) -> anyhow::Result<Self> {
+        let path = program.find()?;
         // supervisord's children inherit these signals as ignored; the standard library would reset them, a shell does
-        // not.
+        // not. As there, who cannot enter the directory ends with 127.
         let umask = program.umask.map_or(String::new(), |umask| format!("umask {umask:03o}; "));
-        let script = umask + "trap '' PIPE XFSZ; exec \"$@\"";
+        let script = umask + "trap '' PIPE XFSZ; cd -- \"$1\" || exit 127; shift; exec \"$@\"";
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", &script, "supd-mock"])
-            .args(&program.words)
+            .arg(program.directory.as_deref().unwrap_or(Path::new(".")))
+            .arg(path)
+            .args(program.words.iter().skip(1))
             .env("SUPERVISOR_ENABLED", "1")
             .env_remove("SUPERVISOR_SERVER_URL")
             .envs(program.serverurl.iter().map(|url| ("SUPERVISOR_SERVER_URL", url)))
@@ -72,16 +110,10 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        if let Some(directory) = &program.directory {
-            command.current_dir(directory);
-        }
         if let Some((user, group)) = program.ids {
             command.uid(user).gid(group);
         }
-        let mut child = command.spawn().with_context(|| match &program.directory {
-            Some(directory) => format!("start a listener in '{}'", directory.display()),
-            None => "start '/bin/sh'".to_owned(),
-        })?;
+        let mut child = command.spawn().context("start '/bin/sh'")?;
         let stdin: OwnedFd = child.stdin.take().expect("asked to be a pipe").into();
         let stdout: OwnedFd = child.stdout.take().expect("asked to be a pipe").into();
         let stderr: OwnedFd = child.stderr.take().expect("asked to be a pipe").into();

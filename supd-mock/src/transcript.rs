@@ -9,7 +9,7 @@
 //! alerts ! a line that supervisord does not understand\n
 //! ```
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,7 @@ impl Transcript {
                 self.line(process, '=', &format!("event {serial} unanswered"))
             }
             Report::Poisoned { process, output } => self.line(process, '!', &escaped(output)),
-            Report::Dropped { pool, serial } => self.line(pool, '=', &format!("event {serial} dropped")),
+            Report::Dropped { pool, serial, .. } => self.line(pool, '=', &format!("event {serial} dropped")),
             Report::Listener { process, to: ListenerState::Unknown, .. } => {
                 self.line(process, '=', "UNKNOWN")
             }
@@ -113,15 +113,10 @@ impl Transcript {
 
 /// How a transcript differs from an earlier one, as a unified diff; `None` when it does not. What comes first is left
 /// aside where that is chance: of several processes, and between a conversation and supervisord's own doing.
-pub(crate) fn difference(expected: &Path, actual: &str) -> anyhow::Result<Option<String>> {
-    let name = expected.display().to_string();
-    let old = fs::read_to_string(expected).with_context(|| format!("read '{name}'"))?;
-    let (old, new) = (by_process(&old), by_process(actual));
-    if old == new {
-        return Ok(None);
-    }
+pub(crate) fn difference(name: &str, expected: &str, actual: &str) -> Option<String> {
+    let (old, new) = (by_process(expected), by_process(actual));
     let diff = TextDiff::from_lines(&old, &new);
-    Ok(Some(diff.unified_diff().context_radius(3).header(&name, "this run").to_string()))
+    (old != new).then(|| diff.unified_diff().context_radius(3).header(name, "this run").to_string())
 }
 
 fn by_process(transcript: &str) -> String {
@@ -161,11 +156,9 @@ mod tests {
 
     #[test]
     fn only_what_each_process_said_is_compared() {
-        let dir = std::env::temp_dir().join(format!("supd-transcript-{}", std::process::id()));
-        fs::write(&dir, "a < READY\\n\na = STARTING -> RUNNING\nb < READY\\n\na > x\n").unwrap();
-        let same = difference(&dir, "b < READY\\n\na = STARTING -> RUNNING\na < READY\\n\na > x\n").unwrap();
-        let other = difference(&dir, "a = STARTING -> RUNNING\na < READY\\n\na > y\nb < READY\\n\n").unwrap();
-        fs::remove_file(&dir).unwrap();
+        let old = "a < READY\\n\na = STARTING -> RUNNING\nb < READY\\n\na > x\n";
+        let same = difference("old", old, "b < READY\\n\na = STARTING -> RUNNING\na < READY\\n\na > x\n");
+        let other = difference("old", old, "a = STARTING -> RUNNING\na < READY\\n\na > y\nb < READY\\n\n");
         assert_eq!(same, None);
         assert!(other.unwrap().contains("-a > x\n+a > y\n"));
     }

@@ -254,6 +254,8 @@ fn from_supervisords_log(line: &str) -> Option<String> {
 /// `alerts < READY\n` and all the other forms.
 fn from_transcript(line: &str) -> Option<String> {
     let (process, rest) = line.split_once(' ')?;
+    // supervisord's log leaves out the group.
+    let process = process.rsplit_once(':').map_or(process, |(_, name)| name);
     let what = match rest.split_once(' ')? {
         ("<", "READY\\n") => "ready".to_owned(),
         ("<", "RESULT 2\\nOK") => "accepted".to_owned(),

@@ -14,9 +14,18 @@ impl Supervisor {
     /// supervisord has started: its groups are added, one after the other, each heard by the pools that are there by
     /// then; and it is running.
     pub fn begin(&mut self) {
-        for pool in 0..self.pools.len() {
-            let groupname = Some(self.pools[pool].config.name.clone());
-            self.notify_first(pool + 1, "PROCESS_GROUP_ADDED", Payload { groupname, ..Payload::default() });
+        let pools = self.pools.iter().map(|pool| (pool.config.priority, pool.config.name.clone(), 1));
+        let programs = self.config.groups.iter().map(|(priority, name)| (*priority, name.clone(), 0));
+        let mut groups: Vec<(i64, String, usize)> = pools.chain(programs).collect();
+        groups.sort();
+        let mut there = 0;
+        for (_, name, pools) in groups {
+            there += pools;
+            self.notify_first(
+                there,
+                "PROCESS_GROUP_ADDED",
+                Payload { groupname: Some(name), ..Payload::default() },
+            );
         }
         self.notify("SUPERVISOR_STATE_CHANGE_RUNNING", Payload::default());
     }
@@ -36,18 +45,18 @@ impl Supervisor {
         };
         if self.hand_out(pools, Event { header, payload }, false, None) || self.config.profile == Profile::Go
         {
-            self.serial += 1;
+            self.serial = self.serial.saturating_add(1);
         }
     }
 
     /// An event that happened elsewhere keeps its serial, with `as_recorded` all of its header, and its unit of `len`
-    /// where that is known.
-    pub fn replay(&mut self, mut event: Event, as_recorded: bool, unit: Option<LenUnit>) {
+    /// where that is known. Whether any pool subscribes to it.
+    pub fn replay(&mut self, mut event: Event, as_recorded: bool, unit: Option<LenUnit>) -> bool {
         if !as_recorded {
             event.header.server.clone_from(&self.config.identifier);
         }
-        self.serial = self.serial.max(event.header.serial + 1);
-        self.hand_out(self.pools.len(), event, as_recorded, unit);
+        self.serial = self.serial.max(event.header.serial.saturating_add(1));
+        self.hand_out(self.pools.len(), event, as_recorded, unit)
     }
 
     fn hand_out(&mut self, pools: usize, event: Event, as_recorded: bool, unit: Option<LenUnit>) -> bool {
@@ -69,7 +78,8 @@ impl Supervisor {
         let poolserial = &mut self.poolserials[self.sections[pool]];
         if let Some(dropped) = self.pools[pool].accept(event, at_head, busy, poolserial) {
             let pool = self.pools[pool].config.name.clone();
-            self.report(Report::Dropped { pool, serial: dropped.event.header.serial });
+            let Header { serial, eventname, .. } = dropped.event.header.clone();
+            self.report(Report::Dropped { pool, serial, eventname });
         }
     }
 
@@ -131,7 +141,8 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn dispatch(&mut self, pool: usize) {
+    /// Sends a pool's oldest event to the first member that is READY; whether there are both.
+    pub(super) fn dispatch(&mut self, pool: usize) -> bool {
         let may_take = |member: &Member| {
             member.pool == pool
                 && member.process.state() == State::Running
@@ -141,8 +152,8 @@ impl Supervisor {
         let found = self.members.iter().position(may_take);
         let (Some(id), Some((event, poolserial))) = (found, found.and_then(|_| self.pools[pool].take()))
         else {
-            self.pools[pool].dispatching = false;
-            return;
+            self.dispatching = None;
+            return false;
         };
         let wire = self.encode(&event, pool, poolserial);
         let Header { serial, eventname, .. } = event.event.header.clone();
@@ -152,6 +163,7 @@ impl Supervisor {
         self.steps.push_back(Step::Write(id, wire));
         let process = self.name(id).to_owned();
         self.report(Report::Sent { process, serial, eventname });
+        true
     }
 
     fn encode(&self, noted: &Noted, pool: usize, poolserial: u64) -> Vec<u8> {
@@ -171,7 +183,8 @@ impl Supervisor {
         let member = &mut self.members[id];
         member.deaf = true;
         // What the report of the write would say is not so.
-        self.steps.retain(|step| !matches!(step, Step::Report(Report::Sent { process, .. }) if *process == member.process.config.name));
+        let is_it = |step: &Step| matches!(step, Step::Report(Report::Sent { process, .. }) if *process == member.name);
+        self.steps.retain(|step| !is_it(step));
         member.dispatcher.unsent();
         if let Some(event) = member.in_hand.take() {
             self.pools[member.pool].put_back(event);

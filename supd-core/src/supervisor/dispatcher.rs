@@ -178,9 +178,7 @@ impl Dispatcher {
         let newline = memchr::memchr(b'\n', &self.buf)?;
         let len = match self.profile {
             Profile::Python3 | Profile::Python2 => {
-                // Python's int() takes blanks around the digits too.
-                let digits = self.buf.get(RESULT_PREFIX..newline).unwrap_or_default();
-                std::str::from_utf8(digits).ok().and_then(|digits| digits.trim().parse().ok())
+                integer(self.buf.get(RESULT_PREFIX..newline).unwrap_or_default())
             }
             Profile::Go => result_in_go(&self.buf[..newline]),
         };
@@ -212,6 +210,26 @@ impl Dispatcher {
         self.state = reaction.leads_to(self.profile);
         Some(reaction)
     }
+}
+
+/// What Python's `int` makes of bytes: blanks around them, a sign, and `_` between digits are fine. Larger numbers than we
+/// can hold are larger than any result.
+fn integer(bytes: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(bytes.trim_ascii()).ok()?;
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (if text.starts_with('-') { -1 } else { 1 }, digits),
+        None => (1, text),
+    };
+    let mut number = 0_i64;
+    for part in digits.split('_') {
+        if part.is_empty() || !part.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        for digit in part.bytes() {
+            number = number.saturating_mul(10).saturating_add((digit - b'0').into());
+        }
+    }
+    Some(sign * number)
 }
 
 /// The length in a result line as the supervisord in Go reads it: two words, the number not negative.
@@ -263,6 +281,13 @@ mod tests {
     }
 
     #[test]
+    fn a_length_is_what_python_takes_for_a_number() {
+        assert_eq!(reactions(b"RESULT  +0_2 \nOK"), [Reaction::Accepted]);
+        assert_eq!(reactions(b"RESULT 0x2\nOK"), [Reaction::Unknown(Vec::new())]);
+        assert_eq!(reactions(b"RESULT 2_\nOK"), [Reaction::Unknown(Vec::new())]);
+    }
+
+    #[test]
     fn a_stray_newline_after_ok_poisons_the_listener() {
         assert_eq!(reactions(b"RESULT 2\nOK\nREADY\n"), [Reaction::Accepted, Reaction::Unknown(Vec::new())]);
     }
@@ -283,6 +308,7 @@ mod tests {
     fn a_length_that_is_never_reached_waits_for_ever() {
         assert_eq!(reactions(b"RESULT 9\nOKREADY"), []);
         assert_eq!(reactions(b"RESULT -1\nOK"), []);
+        assert_eq!(reactions(b"RESULT 99999999999999999999999\nOK"), []);
     }
 
     #[test]
@@ -298,6 +324,7 @@ mod tests {
         assert_eq!(dispatcher.feed(b" world\n"), [Reaction::Unknown(b"hello world\n".into())]);
         assert_eq!(dispatcher.state(), ListenerState::Unknown);
     }
+
     #[test]
     fn in_go_junk_is_passed_over_and_nothing_poisons() {
         let mut dispatcher = Dispatcher::new(Profile::Go);

@@ -12,7 +12,7 @@ mod profile;
 mod report;
 mod subprocess;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -64,10 +64,14 @@ pub struct SupervisorConfig {
     pub len: Option<LenUnit>,
     /// Whether the listeners' own changes of state are events too.
     pub announce: bool,
+    /// Groups of programs, with their priorities, of which only that they are added is told.
+    pub groups: Vec<(i64, String)>,
 }
 
 #[derive(Debug)]
 struct Member {
+    /// As [`Supervisor::name`] gives it.
+    name: String,
     process: Subprocess,
     pool: usize,
     dispatcher: Dispatcher,
@@ -87,6 +91,11 @@ pub struct Supervisor {
     members: Vec<Member>,
     serial: u64,
     steps: VecDeque<Step>,
+    /// The time of the turn that is being made, the pools whose part in it is to come, and the one that sends events.
+    now: Option<Instant>,
+    moving: VecDeque<usize>,
+    dispatching: Option<usize>,
+    holding: bool,
     /// Whether nothing is started any more.
     retired: bool,
     /// The pools that are still to be stopped, last first.
@@ -104,6 +113,10 @@ impl Supervisor {
             sections: Vec::new(),
             members: Vec::new(),
             steps: VecDeque::new(),
+            now: None,
+            moving: VecDeque::new(),
+            dispatching: None,
+            holding: false,
             retired: false,
             stopping: None,
             config,
@@ -115,7 +128,9 @@ impl Supervisor {
                 if number == 0 || apart {
                     supervisor.add_pool(pool.clone(), section);
                 }
+                let (group, name) = (&pool.name, &process.name);
                 supervisor.members.push(Member {
+                    name: if group == name { name.clone() } else { format!("{group}:{name}") },
                     process: Subprocess::new(process),
                     pool: supervisor.pools.len() - 1,
                     dispatcher: Dispatcher::new(supervisor.config.profile),
@@ -132,18 +147,29 @@ impl Supervisor {
         self.sections.push(section);
     }
 
-    /// Moves things on: what is due happens, and pools look for members that are READY.
+    /// Moves things on: pool by pool, what is due happens, and events go to members that are READY.
     pub fn turn(&mut self, now: Instant) {
         self.stop_next(now);
-        for pool in self.by_priority() {
-            for id in 0..self.members.len() {
-                if self.members[id].pool == pool {
-                    let acts = self.members[id].process.transition(now, self.retired);
-                    self.perform(id, acts);
-                }
+        self.now = Some(now);
+        self.moving = self.by_priority().into();
+    }
+
+    /// The next pool's part of a turn, up to the events that it sends; whether there was one.
+    fn move_on(&mut self) -> bool {
+        let (Some(pool), Some(now)) = (self.moving.pop_front(), self.now) else { return false };
+        for id in 0..self.members.len() {
+            if self.members[id].pool == pool {
+                let acts = self.members[id].process.transition(now, self.retired);
+                self.perform(id, acts);
             }
-            self.pools[pool].dispatching = true;
         }
+        self.dispatching = Some(pool);
+        true
+    }
+
+    /// From now on no event is sent.
+    pub fn hold_events(&mut self) {
+        self.holding = true;
     }
 
     fn by_priority(&self) -> Vec<usize> {
@@ -154,7 +180,7 @@ impl Supervisor {
 
     /// When [`Self::turn`] will next change something by itself; a moment in the past when that is now.
     pub fn due(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.process.due()).min()
+        self.members.iter().filter_map(|member| member.process.due(self.retired)).min()
     }
 
     /// What is to be done next; `None` when nothing is until something happens.
@@ -163,12 +189,14 @@ impl Supervisor {
         reason = "None means 'not now', an iterator's means 'never again'"
     )]
     pub fn next(&mut self) -> Option<Step> {
-        if self.steps.is_empty() {
-            // One at a time, so that a write that fails is known before the next member is tried.
-            let waiting = self.by_priority().into_iter().find(|&pool| self.pools[pool].dispatching);
-            if let Some(pool) = waiting {
-                self.dispatch(pool);
-                return self.next();
+        while self.steps.is_empty() {
+            // One event at a time, so that a write that fails is known before the next member is tried.
+            let goes_on = match self.dispatching {
+                Some(pool) if !self.holding => self.dispatch(pool) || self.move_on(),
+                _ => self.move_on(),
+            };
+            if !goes_on && self.steps.is_empty() {
+                return None;
             }
         }
         self.steps.pop_front()
@@ -210,8 +238,8 @@ impl Supervisor {
                 Act::Change(change) => {
                     let process = self.name(id).to_owned();
                     if self.config.announce {
-                        let group = &self.pools[self.members[id].pool].config.name;
-                        self.notify(&change.eventname(), change.payload(&process, group));
+                        let payload = change.payload(self.processname(id), self.pool(id));
+                        self.notify(&change.eventname(), payload);
                     }
                     self.report(Report::Process { process, change });
                 }
@@ -256,7 +284,10 @@ impl Supervisor {
                 self.stopping.as_mut().and_then(Vec::pop);
                 continue;
             }
-            for id in ids {
+            // As many as there are: those of the lowest priority last, and by name from the last.
+            let mut ids = ids;
+            ids.sort_by_key(|&id| self.members[id].process.config.priority);
+            for id in ids.into_iter().rev() {
                 let acts = self.members[id].process.shut_down(now);
                 self.perform(id, acts);
             }
@@ -266,13 +297,19 @@ impl Supervisor {
 
     /// Whether nothing runs, and nothing will be started by itself.
     pub fn is_down(&self) -> bool {
-        let rests = |member: &Member| self.retired || member.process.due().is_none();
-        self.members.iter().all(|member| member.process.is_down() && rests(member))
+        self.members.iter().all(|member| member.process.is_down_for_good(self.retired))
     }
 
     /// How many events wait in buffers, those that were sent and not answered aside.
     pub fn waiting(&self) -> usize {
         self.pools.iter().map(Pool::waiting).sum()
+    }
+
+    /// How many events wait or are in hand; one that is in several places counts once.
+    pub fn unanswered(&self) -> usize {
+        let waiting = self.pools.iter().flat_map(Pool::serials);
+        let in_hand = self.members.iter().filter_map(|member| member.in_hand.as_ref());
+        waiting.chain(in_hand.map(|event| event.event.header.serial)).collect::<HashSet<_>>().len()
     }
 
     /// How many events were sent and not answered.
@@ -296,8 +333,7 @@ impl Supervisor {
     /// Whether this process will be sent nothing more by itself: it is down for good, or broke the protocol.
     pub fn is_lost(&self, id: Id) -> bool {
         let Member { process, dispatcher, .. } = &self.members[id];
-        let is_down = process.is_down() && (self.retired || process.due().is_none());
-        is_down || dispatcher.state() == ListenerState::Unknown
+        process.is_down_for_good(self.retired) || dispatcher.state() == ListenerState::Unknown
     }
 
     /// Whether this process has closed its standard input, and so will be sent nothing before it is started again.
@@ -310,13 +346,26 @@ impl Supervisor {
         0..self.members.len()
     }
 
-    /// The process of this name, if there is one.
-    pub fn find(&self, name: &str) -> Option<Id> {
-        self.ids().find(|&id| self.name(id) == name)
+    /// The processes that supervisorctl would take this for: `group:name`, `name` where it is the only one, or all of
+    /// `group` or `group:*`.
+    pub fn find(&self, name: &str) -> Vec<Id> {
+        let exact: Vec<Id> = self.ids().filter(|&id| self.name(id) == name).collect();
+        let called: Vec<Id> = self.ids().filter(|&id| self.processname(id) == name).collect();
+        let group = name.strip_suffix(":*").unwrap_or(name);
+        match (&exact[..], &called[..]) {
+            ([_, ..], _) => exact,
+            (_, [_]) => called,
+            _ => self.ids().filter(|&id| self.pool(id) == group).collect(),
+        }
     }
 
-    /// A process's name.
+    /// What supervisorctl calls a process: `group:name`, or the name alone where both are the same.
     pub fn name(&self, id: Id) -> &str {
+        &self.members[id].name
+    }
+
+    /// A process's name within its group.
+    pub fn processname(&self, id: Id) -> &str {
         &self.members[id].process.config.name
     }
 

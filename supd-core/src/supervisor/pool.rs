@@ -55,13 +55,11 @@ pub(super) struct Pool {
     profile: Profile,
     index: usize,
     buffer: VecDeque<Rc<Noted>>,
-    /// Whether it is looking for members that are READY.
-    pub(super) dispatching: bool,
 }
 
 impl Pool {
     pub(super) fn new(config: PoolConfig, profile: Profile, index: usize) -> Self {
-        Self { config, profile, index, buffer: VecDeque::new(), dispatching: false }
+        Self { config, profile, index, buffer: VecDeque::new() }
     }
 
     /// How often an event of this name is taken.
@@ -73,6 +71,10 @@ impl Pool {
     /// Whether another event would drop none.
     pub(super) fn has_room(&self) -> bool {
         self.buffer.len() < self.config.buffer_size
+    }
+
+    pub(super) fn serials(&self) -> impl Iterator<Item = u64> {
+        self.buffer.iter().map(|event| event.event.header.serial)
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -90,7 +92,7 @@ impl Pool {
     ) -> Option<Rc<Noted>> {
         if event.poolserial(self.index).is_none() {
             event.poolserials.borrow_mut().push((self.index, *poolserial));
-            *poolserial += 1;
+            *poolserial = poolserial.saturating_add(1);
         }
         if self.profile == Profile::Go {
             if at_head {

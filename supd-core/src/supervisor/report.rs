@@ -62,6 +62,8 @@ pub enum Report {
         pool: String,
         /// The event's.
         serial: u64,
+        /// The event's.
+        eventname: String,
     },
 }
 
@@ -78,7 +80,7 @@ impl fmt::Display for Report {
             Self::Poisoned { process, output } => {
                 write!(f, "{process} poisoned by '{}'", output[..output.len().min(200)].escape_ascii())
             }
-            Self::Dropped { pool, serial } => write!(f, "{pool} dropped {serial}"),
+            Self::Dropped { pool, serial, .. } => write!(f, "{pool} dropped {serial}"),
         }
     }
 }

@@ -171,7 +171,7 @@ impl Subprocess {
 
     /// What time alone brings about; a supervisord that shuts down starts nothing.
     pub(super) fn transition(&mut self, now: Instant, shutting_down: bool) -> Vec<Act> {
-        let is_due = self.due().is_some_and(|due| due <= now);
+        let is_due = self.due(shutting_down).is_some_and(|due| due <= now);
         let has_another_try = self.tries <= self.config.startretries;
         match self.state {
             State::Exited if self.restarts() && !shutting_down => self.start(now),
@@ -192,12 +192,14 @@ impl Subprocess {
         }
     }
 
-    /// When time alone will next change something.
-    pub(super) fn due(&self) -> Option<Instant> {
+    /// When time alone will next change something; in the past when that is now.
+    pub(super) fn due(&self, shutting_down: bool) -> Option<Instant> {
         match self.state {
             State::Starting if self.pid != 0 => Some(self.started? + self.config.startsecs),
-            State::Backoff | State::Stopping => self.until,
-            State::Exited if self.restarts() => self.started,
+            State::Backoff if self.tries > self.config.startretries => self.started,
+            State::Exited if self.restarts() && !shutting_down => self.started,
+            State::Backoff if !shutting_down => self.until,
+            State::Stopping => self.until,
             _ => None,
         }
     }
@@ -289,8 +291,14 @@ impl Subprocess {
         }
     }
 
-    /// Whether nothing of it runs or will run by itself.
+    /// Whether nothing of it runs.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.state, State::Stopped | State::Exited | State::Fatal | State::Unknown)
+    }
+
+    /// Whether nothing of it runs or will run by itself.
+    pub(super) fn is_down_for_good(&self, shutting_down: bool) -> bool {
+        let is_new = self.state == State::Stopped && self.started.is_none() && self.config.autostart;
+        self.is_down() && self.due(shutting_down).is_none() && (shutting_down || !is_new)
     }
 }

@@ -24,7 +24,13 @@ struct Scene {
 
 impl Scene {
     fn new(profile: Profile, sections: Vec<(PoolConfig, Vec<ProcessConfig>)>) -> Self {
-        let config = SupervisorConfig { profile, identifier: "s".into(), len: None, announce: false };
+        let config = SupervisorConfig {
+            profile,
+            identifier: "s".into(),
+            len: None,
+            announce: false,
+            groups: Vec::new(),
+        };
         let mut scene =
             Self { supervisor: Supervisor::new(config, sections), now: Instant::now(), pids: 100 };
         scene.go_on();
@@ -121,13 +127,13 @@ fn the_first_ready_member_by_name_gets_the_event() {
     for id in [2, 1, 0] {
         scene.says(id, b"READY\n");
     }
-    assert_eq!(scene.happens("a"), ["p_00 sent 0"]);
-    assert_eq!(scene.happens("b"), ["p_01 sent 1"]);
-    assert_eq!(scene.says(0, OK), ["p_00 accepted 0"]);
-    assert_eq!(scene.happens("c"), ["p_00 sent 2"]);
+    assert_eq!(scene.happens("a"), ["p:p_00 sent 0"]);
+    assert_eq!(scene.happens("b"), ["p:p_01 sent 1"]);
+    assert_eq!(scene.says(0, OK), ["p:p_00 accepted 0"]);
+    assert_eq!(scene.happens("c"), ["p:p_00 sent 2"]);
     assert_eq!(
         scene.exits(1, 1),
-        ["p_01 RUNNING -> EXITED", "p_01 rejected 1", "p_01 EXITED -> STARTING", "p_02 sent 1"]
+        ["p:p_01 RUNNING -> EXITED", "p:p_01 rejected 1", "p:p_01 EXITED -> STARTING", "p:p_02 sent 1"]
     );
 }
 
@@ -192,8 +198,8 @@ fn stop_is_the_stop_signal_then_after_stopwaitsecs_kill() {
     assert_eq!(scene.go_on(), ["p STOPPING -> STOPPED"]);
     assert_eq!(scene.after(100), [""; 0]);
     scene.supervisor.start(0, scene.now);
-    assert_eq!(scene.go_on(), ["p STOPPED -> STARTING"]);
-    assert_eq!(scene.says(0, b"READY\n"), ["p STARTING -> RUNNING", "p sent 0"]);
+    assert_eq!(scene.go_on(), ["p STOPPED -> STARTING", "p STARTING -> RUNNING"]);
+    assert_eq!(scene.says(0, b"READY\n"), ["p sent 0"]);
 }
 
 #[test]
@@ -211,6 +217,44 @@ fn pools_are_stopped_one_after_another_the_highest_priority_first() {
 }
 
 #[test]
+fn the_last_process_of_a_pool_is_stopped_first() {
+    let sections = vec![(pool("p", "event", 10), vec![process("p_00"), process("p_01")])];
+    let mut scene = Scene::new(Profile::Python3, sections);
+    scene.supervisor.shut_down(scene.now);
+    assert_eq!(
+        scene.go_on(),
+        ["p:p_01 RUNNING -> STOPPING", "kill -15 1", "p:p_00 RUNNING -> STOPPING", "kill -15 0"]
+    );
+}
+
+#[test]
+fn nothing_is_due_for_what_will_not_be_started_any_more() {
+    let slow = ProcessConfig { startsecs: Duration::from_secs(1), ..ProcessConfig::new("b") };
+    let again = ProcessConfig { autorestart: Autorestart::Always, ..process("a") };
+    let sections = vec![(pool("a", "event", 10), vec![again]), (pool("b", "event", 10), vec![slow])];
+    let mut scene = Scene::new(Profile::Python3, sections);
+    scene.exits(1, 1);
+    scene.supervisor.retire();
+    assert_eq!(scene.exits(0, 1), ["a RUNNING -> EXITED"]);
+    assert_eq!(scene.supervisor.due(), None);
+}
+
+#[test]
+fn processes_are_found_as_supervisorctl_finds_them() {
+    let sections = vec![
+        (pool("p", "event", 10), vec![process("00"), process("01")]),
+        (pool("q", "event", 10), vec![process("00"), process("lone")]),
+    ];
+    let scene = Scene::new(Profile::Python3, sections);
+    let find = |name: &str| scene.supervisor.find(name);
+    assert_eq!(find("q:00"), [2]);
+    assert_eq!(find("lone"), [3]);
+    assert!(find("00").is_empty(), "there are two");
+    assert_eq!(find("p"), [0, 1]);
+    assert_eq!(find("q:*"), [2, 3]);
+}
+
+#[test]
 fn a_poisoned_listener_gets_nothing_ever_again_and_its_event_goes_to_a_peer() {
     let sections = vec![(pool("p", "event", 10), vec![process("p_00"), process("p_01")])];
     let mut scene = Scene::new(Profile::Python3, sections);
@@ -218,7 +262,7 @@ fn a_poisoned_listener_gets_nothing_ever_again_and_its_event_goes_to_a_peer() {
     scene.says(1, b"READY\n");
     scene.happens("a");
     let told = scene.says(0, b"oh no\nREADY\n");
-    assert_eq!(told, ["p_00 poisoned by 'oh no\\nREADY\\n'", "p_00 rejected 0", "p_01 sent 0"]);
+    assert_eq!(told, ["p:p_00 poisoned by 'oh no\\nREADY\\n'", "p:p_00 rejected 0", "p:p_01 sent 0"]);
     assert_eq!(scene.says(0, b"READY\n"), [""; 0]);
     assert_eq!(scene.supervisor.listener_state(0), ListenerState::Unknown);
 }
@@ -233,14 +277,19 @@ fn a_listener_that_has_closed_its_input_is_passed_over() {
     scene.supervisor.turn(scene.now);
     assert!(matches!(scene.supervisor.next(), Some(Step::Write(0, _))));
     scene.supervisor.deaf(0);
-    assert_eq!(scene.go_on(), ["p_01 sent 0"]);
+    assert_eq!(scene.go_on(), ["p:p_01 sent 0"]);
     assert_eq!(scene.supervisor.listener_state(0), ListenerState::Ready, "as supervisord leaves it");
 }
 
 #[test]
 fn changes_of_the_listeners_own_state_are_events_when_announced() {
-    let config =
-        SupervisorConfig { profile: Profile::Python3, identifier: "s".into(), len: None, announce: true };
+    let config = SupervisorConfig {
+        profile: Profile::Python3,
+        identifier: "s".into(),
+        len: None,
+        announce: true,
+        groups: Vec::new(),
+    };
     let sections = vec![(pool("p", "process_state", 10), vec![process("p")])];
     let supervisor = Supervisor::new(config, sections);
     let mut scene = Scene { supervisor, now: Instant::now(), pids: 0 };
@@ -256,14 +305,14 @@ fn in_go_numbers_begin_at_one_the_newest_is_dropped_and_every_process_is_a_pool(
     let mut scene = Scene::new(Profile::Go, sections);
     scene.says(0, b"hello\nREADY\n");
     scene.says(1, b"READY\n");
-    assert_eq!(scene.happens("a"), ["p_00 sent 1", "p_01 sent 1"]);
+    assert_eq!(scene.happens("a"), ["p:p_00 sent 1", "p:p_01 sent 1"]);
     assert_eq!(scene.happens("b"), [""; 0]);
     assert_eq!(scene.happens("c"), ["p dropped 3", "p dropped 3"]);
-    assert_eq!(scene.says(0, FAIL), ["p_00 rejected 1", "p_00 sent 1"]);
-    assert_eq!(scene.says(0, b"RESULT 1\n?"), ["p_00 rejected 1", "p_00 sent 1"]);
-    assert_eq!(scene.says(0, b"what\n"), ["p_00 rejected 1"]);
-    assert_eq!(scene.says(0, b"READY\n"), ["p_00 sent 1"]);
-    assert_eq!(scene.says(0, OK), ["p_00 accepted 1", "p_00 sent 2"]);
+    assert_eq!(scene.says(0, FAIL), ["p:p_00 rejected 1", "p:p_00 sent 1"]);
+    assert_eq!(scene.says(0, b"RESULT 1\n?"), ["p:p_00 rejected 1", "p:p_00 sent 1"]);
+    assert_eq!(scene.says(0, b"what\n"), ["p:p_00 rejected 1"]);
+    assert_eq!(scene.says(0, b"READY\n"), ["p:p_00 sent 1"]);
+    assert_eq!(scene.says(0, OK), ["p:p_00 accepted 1", "p:p_00 sent 2"]);
 }
 
 #[test]

@@ -3,8 +3,12 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use supd_core::cli;
 
 use super::{Daemon, Happening};
+
+/// How long what was killed may take to be gone.
+const AFTER_KILL: Duration = Duration::from_secs(5);
 
 impl Daemon {
     /// Closes the standard input of every listener, as if supervisord had gone. Nothing is started any more.
@@ -26,26 +30,31 @@ impl Daemon {
     }
 
     /// Waits until no listener is left and nothing that one left behind; with SIGTERM, then SIGKILL, each time that takes
-    /// longer than this. What happens meanwhile goes to `take_in`, with whether they have been signalled.
+    /// longer than this. What happens meanwhile goes to `take_in`.
     pub(crate) fn wait_for_all(
         &mut self,
         patience: Duration,
-        mut take_in: impl FnMut(Happening, bool) -> anyhow::Result<()>,
+        mut take_in: impl FnMut(Happening) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
                 let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGKILL" };
-                log::warn!("the listener did not end within {patience:?}; sending {name}");
+                log::warn!("the listener did not end within {}; sending {name}", cli::span(patience));
                 self.signal_all(signal);
             }
+            // Nobody survives the last, but it takes its time.
+            let patience = if signal == Some(Signal::KILL) { patience.max(AFTER_KILL) } else { patience };
             let until = Instant::now() + patience;
-            while Instant::now() < until {
-                if self.is_gone() {
-                    return Ok(());
+            while !self.is_gone() {
+                if Instant::now() >= until {
+                    break;
                 }
                 for happening in self.turn(Some(until), None)? {
-                    take_in(happening, signal.is_some())?;
+                    take_in(happening)?;
                 }
+            }
+            if self.is_gone() {
+                return Ok(());
             }
         }
         Ok(())
@@ -57,5 +66,14 @@ impl Daemon {
             let _ = rustix::process::kill_process_group(running.process.pid, signal);
         }
         self.children.signal(signal);
+    }
+}
+
+impl Drop for Daemon {
+    /// Whatever ends us early, no listener outlives us: it has a process group of its own, so nobody else would end it.
+    fn drop(&mut self) {
+        if !self.is_gone() {
+            self.signal_all(Signal::KILL);
+        }
     }
 }

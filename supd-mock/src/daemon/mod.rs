@@ -15,7 +15,7 @@ use supd_core::signals::{SIGCHLD, SignalPipe};
 use supd_core::stdio;
 use supd_core::supervisor::{Id, PoolConfig, ProcessConfig, Report, Step, Supervisor};
 
-use crate::fault::{Faults, Pace};
+use crate::fault::{Faults, GARBAGE, Hit, Pace};
 use crate::listeners::Cast;
 use crate::process::{Process, Program};
 use crate::transcript::Transcript;
@@ -25,6 +25,11 @@ pub(crate) type Say = Box<dyn FnMut(&[u8])>;
 
 /// A listener section, and what to start for each of its processes.
 pub(crate) type Section = (PoolConfig, Vec<(ProcessConfig, Program)>);
+
+/// How much is read at once.
+const READ: usize = 16 * 1024;
+/// As much as a pipe holds, twice.
+const PIPE: usize = 128 * 1024;
 
 /// What happened, for whoever plays.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ struct Running {
     /// What of an event could not be written yet.
     outgoing: Vec<u8>,
     pace: Pace,
+    /// What is to be done to it when that has been written.
+    then: Vec<Hit>,
 }
 
 /// A supervisord with running listeners.
@@ -68,7 +75,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// A supervisord that has started nothing. What listeners write to standard error goes to `say`.
     pub(crate) fn new(
-        Cast { supervisor, sections }: Cast,
+        Cast { supervisor, sections, .. }: Cast,
         faults: Faults,
         transcript: Option<Transcript>,
         say: Say,
@@ -135,7 +142,7 @@ impl Daemon {
             match meaning {
                 Meaning::Stdout(id) => drop(self.listen(id)?),
                 Meaning::Stderr(id) => drop(self.pass_stderr(id)?),
-                Meaning::Stdin(id) => self.write(id)?,
+                Meaning::Stdin(id) => drop(self.write(id)?),
                 Meaning::Lingering(index) => self.pass_lingering(index)?,
                 Meaning::Other => {}
             }
@@ -147,7 +154,7 @@ impl Daemon {
         let mut watched = vec![(self.sigchld.as_fd(), PollFlags::IN, Meaning::Other)];
         watched.extend(awaited.map(|fd| (fd, PollFlags::IN, Meaning::Other)));
         for (id, running) in self.running.iter().enumerate() {
-            let Some(Running { process, outgoing, pace }) = running else { continue };
+            let Some(Running { process, outgoing, pace, .. }) = running else { continue };
             let stdin = process.stdin.as_ref().filter(|_| !outgoing.is_empty() && pace.is_over());
             watched
                 .extend(process.stdout.as_ref().map(|fd| (fd.as_fd(), PollFlags::IN, Meaning::Stdout(id))));
@@ -162,7 +169,7 @@ impl Daemon {
 
     /// Takes in what a listener wrote to its standard output; whether there may be more.
     fn listen(&mut self, id: Id) -> anyhow::Result<bool> {
-        let mut buf = [0; 16 * 1024];
+        let mut buf = [0; READ];
         let Some(running) = &mut self.running[id] else { return Ok(false) };
         let Some(bytes) = read(running.process.stdout.as_ref(), &mut buf)? else { return Ok(false) };
         if bytes == 0 {
@@ -179,7 +186,7 @@ impl Daemon {
     }
 
     fn pass_stderr(&mut self, id: Id) -> anyhow::Result<bool> {
-        let mut buf = [0; 16 * 1024];
+        let mut buf = [0; READ];
         let Some(running) = &mut self.running[id] else { return Ok(false) };
         let Some(bytes) = read(running.process.stderr.as_ref(), &mut buf)? else { return Ok(false) };
         if bytes == 0 {
@@ -190,7 +197,7 @@ impl Daemon {
     }
 
     fn pass_lingering(&mut self, index: usize) -> anyhow::Result<()> {
-        let mut buf = [0; 16 * 1024];
+        let mut buf = [0; READ];
         match read(self.lingering.get(index), &mut buf)? {
             Some(0) => drop(self.lingering.swap_remove(index)),
             Some(bytes) => (self.say)(&buf[..bytes]),
@@ -205,9 +212,12 @@ impl Daemon {
             let Some(pid) = self.running[id].as_ref().map(|running| running.process.pid) else { continue };
             if let Some(end) = self.children.end_of(pid) {
                 self.children.forget(pid);
-                // What it wrote last may still be in the pipes.
-                while self.listen(id)? {}
-                while self.pass_stderr(id)? {}
+                // What it wrote last may still be in the pipes; what others go on writing there is not its own.
+                for _ in 0..PIPE / READ {
+                    if !(self.listen(id)? | self.pass_stderr(id)?) {
+                        break;
+                    }
+                }
                 self.happenings.push(Happening::Ended(self.supervisor.name(id).to_owned(), end));
                 self.supervisor.exited(id, end.status(), Instant::now());
             }
@@ -242,7 +252,7 @@ impl Daemon {
                 let pid = process.pid.as_raw_nonzero().get().unsigned_abs();
                 self.supervisor.spawned(id, pid, Instant::now());
                 let pace = self.faults.pace();
-                self.running[id] = Some(Running { process, outgoing: Vec::new(), pace });
+                self.running[id] = Some(Running { process, outgoing: Vec::new(), pace, then: Vec::new() });
             }
             Err(error) => {
                 log::error!("{error:#}");
@@ -253,39 +263,34 @@ impl Daemon {
     }
 
     fn send(&mut self, id: Id, wire: &[u8]) -> anyhow::Result<()> {
-        let done = self.faults.next_event();
-        let Some(running) = &mut self.running[id] else {
+        let hits = self.faults.next_event();
+        let running = self.running[id].as_mut().filter(|running| running.process.stdin.is_some());
+        let Some(running) = running else {
             self.supervisor.deaf(id);
             return Ok(());
         };
-        if running.process.stdin.is_none() {
-            self.supervisor.deaf(id);
-            return Ok(());
+        if hits.contains(&Hit::Garbage) {
+            running.outgoing.extend_from_slice(GARBAGE);
         }
-        running.outgoing.extend_from_slice(done.garbage);
         running.outgoing.extend_from_slice(wire);
         running.pace.begins(wire);
-        self.write(id)?;
-        let Some(running) = &mut self.running[id] else { return Ok(()) };
-        // Where nobody reads any more, nothing was sent.
-        if let Some(transcript) = self.transcript.as_mut().filter(|_| running.process.stdin.is_some()) {
-            transcript.sent(self.supervisor.name(id), wire)?;
-        }
-        if done.close {
-            // All that fits is written; then it is as if supervisord had gone.
-            running.outgoing.clear();
-            running.process.stdin = None;
-        }
-        if done.kill {
-            self.kill(id, Signal::KILL.as_raw(), false)?;
+        running.then = hits;
+        if self.write(id)? {
+            if let Some(transcript) = &mut self.transcript {
+                transcript.sent(self.supervisor.name(id), wire)?;
+            }
+        } else {
+            // Only what finds the pipe closed from the beginning goes to another; what breaks off is in hand.
+            self.supervisor.deaf(id);
         }
         Ok(())
     }
 
-    fn write(&mut self, id: Id) -> anyhow::Result<()> {
-        let Some(running) = &mut self.running[id] else { return Ok(()) };
-        let Some(stdin) = &running.process.stdin else { return Ok(()) };
-        let Some(piece) = running.pace.piece(stdin, &running.outgoing) else { return Ok(()) };
+    /// Writes what the pipe takes and the pace allows; whether it is still open.
+    fn write(&mut self, id: Id) -> anyhow::Result<bool> {
+        let Some(running) = &mut self.running[id] else { return Ok(false) };
+        let Some(stdin) = &running.process.stdin else { return Ok(false) };
+        let Some(piece) = running.pace.piece(stdin, &running.outgoing) else { return Ok(true) };
         match rustix::io::write(stdin, piece) {
             Ok(bytes) => {
                 drop(running.outgoing.drain(..bytes));
@@ -296,9 +301,25 @@ impl Daemon {
                 running.outgoing.clear();
                 running.process.stdin = None;
                 self.happenings.push(Happening::Deaf(self.supervisor.name(id).to_owned()));
-                self.supervisor.deaf(id);
+                return Ok(false);
             }
             Err(error) => return Err(error).context("write an event to the listener"),
+        }
+        if running.outgoing.is_empty() {
+            self.hit(id)?;
+        }
+        Ok(true)
+    }
+
+    /// Does what a fault wants done to a listener that has been sent an event.
+    fn hit(&mut self, id: Id) -> anyhow::Result<()> {
+        let Some(running) = &mut self.running[id] else { return Ok(()) };
+        for hit in std::mem::take(&mut running.then) {
+            match hit {
+                Hit::Close => running.process.stdin = None,
+                Hit::Kill => return self.kill(id, Signal::KILL.as_raw(), false),
+                Hit::Garbage => {}
+            }
         }
         Ok(())
     }

@@ -59,8 +59,14 @@ impl World {
 
     /// The process of this name; one that has not been heard of has been RUNNING all along.
     pub(crate) fn process(&mut self, name: &str) -> usize {
-        if let Some(known) = self.processes.iter().position(|process| process.name() == name) {
-            return known;
+        let is_meant = |process: &Process| {
+            format!("{}:{}", process.group, process.name) == name || process.name() == name
+        };
+        let called: Vec<usize> =
+            (0..self.processes.len()).filter(|&index| self.processes[index].name == name).collect();
+        match (self.processes.iter().position(is_meant), &called[..]) {
+            (Some(known), _) | (None, &[known]) => return known,
+            _ => {}
         }
         self.next_pid += 1;
         self.processes.push(Process::named(name, State::Running, self.next_pid));

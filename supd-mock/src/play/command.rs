@@ -1,5 +1,6 @@
 //! What can be typed: one command a line, words as in a shell.
 
+use rustix::process::Signal;
 use supd_core::kind::State;
 
 use crate::config::words;
@@ -78,7 +79,15 @@ impl Command {
             ["wait"] => Self::Wait,
             ["help" | "?"] => Self::Help,
             ["quit" | "shutdown"] => Self::Quit,
-            _ => return Err("no such command; 'help' lists them".to_owned()),
+            [verb, ..] => {
+                let usage = HELP
+                    .lines()
+                    .find(|line| line.split([' ', '|']).any(|word| word == verb) && !line.starts_with("  "));
+                return Err(match usage.and_then(|line| line.split("  ").next()) {
+                    Some(usage) => format!("it is used so: {usage}"),
+                    None => "no such command; 'help' lists them".to_owned(),
+                });
+            }
         }))
     }
 }
@@ -96,7 +105,8 @@ fn signal_number(text: &str) -> Result<i32, String> {
     ];
     let name = text.strip_prefix("SIG").unwrap_or(text);
     let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-    known.or_else(|| text.parse().ok()).ok_or_else(|| format!("'{text}' is no signal such as TERM or 15"))
+    let number = || text.parse().ok().filter(|&number| Signal::from_named_raw(number).is_some());
+    known.or_else(number).ok_or_else(|| format!("'{text}' is no signal such as TERM or 15"))
 }
 
 fn unescaped(text: &str) -> String {
@@ -133,7 +143,15 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_said() {
-        for wrong in ["exit", "exit web expected=2", "tick 7", "log web 'x", "kill web SIGNOTHING", "dance"] {
+        for wrong in [
+            "exit",
+            "exit web expected=2",
+            "tick 7",
+            "log web 'x",
+            "kill web SIGNOTHING",
+            "kill web 99",
+            "dance",
+        ] {
             Command::parse(wrong).unwrap_err();
         }
         assert_eq!(

@@ -38,6 +38,8 @@ Examples:
 /// answers ('!' where that is not understood), 'NAME = …' what becomes of it. Programs that are named need not exist: each is RUNNING when it is first
 /// named. The listener's own changes of state are events, as under supervisord, and the clock ticks.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "supd-mock play [OPTIONS] -- LISTENER [ARG]...
+       supd-mock play [OPTIONS] --config FILE [--listener NAME]...")]
 #[command(after_help = format!("{COMMANDS}{}{EXAMPLES}", indented(HELP)))]
 pub(crate) struct Play {
     /// No ticks but those that are typed
@@ -54,12 +56,13 @@ fn indented(text: &str) -> String {
 
 pub(crate) fn run(args: &Play) -> anyhow::Result<u8> {
     let cast = args.listeners.cast(Autorestart::default(), true)?;
+    let programs = Programs::new(&cast.programs);
     let transcript = Some(Transcript::to_stdout());
     let say = Box::new(daemon::to_stderr);
     let daemon = Daemon::new(cast, Faults::default(), transcript, say)?;
     let mut play = Playing {
         daemon,
-        programs: Programs::new(),
+        programs,
         clock: (!args.no_ticks).then(|| Clock::new(Timestamp::now())),
         restarting: Vec::new(),
         at_fault: false,
@@ -145,6 +148,17 @@ impl Playing {
         Ok(())
     }
 
+    /// Lets something happen to a program, which a listener is not, and which may be in no state for it.
+    fn on_program(&mut self, verb: &str, name: &str, act: impl FnOnce(&mut Programs) -> Result<(), String>) {
+        let result = match self.daemon.supervisor.find(name).is_empty() {
+            true => act(&mut self.programs),
+            false => Err("it is a listener; 'stop' and 'kill' are for those".to_owned()),
+        };
+        if let Err(reason) = result {
+            self.refuse(&format!("{verb} {name}"), &reason);
+        }
+    }
+
     fn refuse(&mut self, line: &str, reason: &str) {
         log::error!("understand '{line}': {reason}");
         self.misunderstood = true;
@@ -154,29 +168,31 @@ impl Playing {
         let now = Instant::now();
         let supervisor = &mut self.daemon.supervisor;
         match command {
-            Command::Exit { name, expected } => self.programs.exit(&name, expected, now),
-            Command::Fatal(name) => self.programs.fatal(&name),
-            Command::Start(name) => match supervisor.find(&name) {
-                Some(id) => supervisor.start(id, now),
-                None => self.programs.start(&name, now),
+            Command::Exit { name, expected } => {
+                self.on_program("exit", &name, |programs| programs.exit(&name, expected, now))
+            }
+            Command::Fatal(name) => self.on_program("fatal", &name, |programs| programs.fatal(&name)),
+            Command::Start(name) => match &supervisor.find(&name)[..] {
+                [] => self.programs.start(&name, now),
+                ids => ids.iter().for_each(|&id| supervisor.start(id, now)),
             },
-            Command::Stop(name) => match supervisor.find(&name) {
-                Some(id) => supervisor.stop(id, now),
-                None => self.programs.stop(&name),
+            Command::Stop(name) => match &supervisor.find(&name)[..] {
+                [] => self.programs.stop(&name),
+                ids => ids.iter().for_each(|&id| supervisor.stop(id, now)),
             },
-            Command::Restart(name) => match supervisor.find(&name) {
-                Some(id) => {
-                    supervisor.stop(id, now);
-                    self.restarting.push(id);
-                }
-                None => {
+            Command::Restart(name) => match &supervisor.find(&name)[..] {
+                [] => {
                     self.programs.stop(&name);
                     self.programs.start(&name, now);
                 }
+                ids => {
+                    ids.iter().for_each(|&id| supervisor.stop(id, now));
+                    self.restarting.extend(ids);
+                }
             },
-            Command::Kill { name, signal } => match supervisor.find(&name) {
-                Some(id) => self.daemon.kill(id, signal, false)?,
-                None => self.refuse(&format!("kill {name}"), "no listener has this name"),
+            Command::Kill { name, signal } => match &supervisor.find(&name)[..] {
+                [] => self.refuse(&format!("kill {name}"), "no listener has this name"),
+                ids => ids.iter().try_for_each(|&id| self.daemon.kill(id, signal, false))?,
             },
             Command::Log { name, channel, text } => self.programs.log(&name, channel, &text),
             Command::Comm { name, text } => self.programs.communicate(&name, &text),
@@ -281,6 +297,6 @@ impl Playing {
             let happenings = self.daemon.turn(None, None)?;
             self.take_in(happenings);
         }
-        self.daemon.wait_for_all(PATIENCE, |_, _| Ok(()))
+        self.daemon.wait_for_all(PATIENCE, |_| Ok(()))
     }
 }

@@ -19,40 +19,67 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn new() -> Self {
-        let world = World::new("localhost", Timestamp::now(), &mut Rng::new(1), &[]);
+    /// These are there from the beginning.
+    pub(super) fn new(names: &[String]) -> Self {
+        let mut world = World::new("localhost", Timestamp::now(), &mut Rng::new(1), &[]);
+        for name in names {
+            world.process(name);
+        }
         Self { world, starting: Vec::new() }
     }
 
-    pub(super) fn exit(&mut self, name: &str, expected: bool, now: Instant) {
-        let program = self.find(name);
+    /// It ends; one that is only STARTING is RUNNING before that.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(super) fn exit(&mut self, name: &str, expected: bool, now: Instant) -> Result<(), String> {
+        let program = self.up(name)?;
         self.world.exited(program, expected);
         if !expected {
             self.start_again(program, now);
         }
+        Ok(())
     }
 
-    pub(super) fn fatal(&mut self, name: &str) {
-        let program = self.find(name);
-        if self.world.processes[program].state() == State::Running {
-            self.world.exited(program, false);
-        }
+    /// It ends, and does not come up again.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(super) fn fatal(&mut self, name: &str) -> Result<(), String> {
+        let program = self.up(name)?;
+        self.world.exited(program, false);
         self.world.starting(program, 0);
         self.world.gives_up(program, 0);
+        Ok(())
+    }
+
+    fn up(&mut self, name: &str) -> Result<usize, String> {
+        let program = self.world.process(name);
+        match self.world.processes[program].state() {
+            State::Running => {}
+            State::Starting => self.become_running(program),
+            state => return Err(format!("it is {}; start it first", state.name())),
+        }
+        Ok(program)
     }
 
     pub(super) fn start(&mut self, name: &str, now: Instant) {
-        let program = self.find(name);
-        if !matches!(self.world.processes[program].state(), State::Running | State::Starting) {
+        let program = self.world.process(name);
+        if !self.is_up(program) {
             self.start_again(program, now);
         }
     }
 
     pub(super) fn stop(&mut self, name: &str) {
-        let program = self.find(name);
-        if matches!(self.world.processes[program].state(), State::Running | State::Starting) {
+        let program = self.world.process(name);
+        if self.is_up(program) {
+            self.starting.retain(|&(_, starting)| starting != program);
             self.world.stopped(program, 0);
         }
+    }
+
+    fn is_up(&self, program: usize) -> bool {
+        matches!(self.world.processes[program].state(), State::Running | State::Starting)
     }
 
     fn start_again(&mut self, program: usize, now: Instant) {
@@ -60,21 +87,19 @@ impl Programs {
         self.starting.push((now + STARTSECS, program));
     }
 
+    fn become_running(&mut self, program: usize) {
+        self.starting.retain(|&(_, starting)| starting != program);
+        self.world.running(program);
+    }
+
     pub(super) fn log(&mut self, name: &str, channel: &str, text: &str) {
-        let program = self.find(name);
+        let program = self.world.process(name);
         self.world.logs(program, channel, text);
     }
 
     pub(super) fn communicate(&mut self, name: &str, text: &str) {
-        let program = self.find(name);
-        self.world.communicates(program, text);
-    }
-
-    /// A program of this name; what is asked of it ends what it was about to become.
-    fn find(&mut self, name: &str) -> usize {
         let program = self.world.process(name);
-        self.starting.retain(|&(_, starting)| starting != program);
-        program
+        self.world.communicates(program, text);
     }
 
     /// When the next program will be RUNNING.
@@ -84,10 +109,9 @@ impl Programs {
 
     /// What has happened by now.
     pub(super) fn events(&mut self, now: Instant) -> impl Iterator<Item = (String, Payload)> {
-        for &(_, program) in self.starting.iter().filter(|(at, _)| *at <= now) {
-            self.world.running(program);
-        }
-        self.starting.retain(|(at, _)| *at > now);
+        let due: Vec<usize> =
+            self.starting.iter().filter(|(at, _)| *at <= now).map(|&(_, program)| program).collect();
+        due.into_iter().for_each(|program| self.become_running(program));
         std::mem::take(&mut self.world.events).into_iter().map(|record| (record.eventname, record.payload))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use supd_core::children::End;
 use supd_core::cli;
 use supd_core::kind::State;
@@ -24,8 +25,8 @@ pub(super) struct Judge {
     several: bool,
     progress: Progress,
     tally: Tally,
-    /// How often each event was sent that has not been accepted.
-    deliveries: HashMap<u64, u32>,
+    /// How often each event was sent in each pool that has not accepted it.
+    deliveries: HashMap<(String, u64), u32>,
     started: Instant,
     ready_after: Option<Duration>,
     /// By process: when what is expected of it changed last.
@@ -40,8 +41,8 @@ pub(super) struct Judge {
     pub(super) hopeless: bool,
     /// Whether listeners may end, since we asked them to.
     ending: bool,
-    /// Whether they may end by a signal.
-    pub(super) signalled: bool,
+    /// Whether SIGTERM is how they are asked to.
+    may_be_signalled: bool,
 }
 
 impl Judge {
@@ -61,7 +62,7 @@ impl Judge {
             at_fault: false,
             hopeless: false,
             ending: false,
-            signalled: false,
+            may_be_signalled: false,
         }
     }
 
@@ -97,11 +98,16 @@ impl Judge {
             self.awaited(supervisor).filter(|(_, until)| *until <= now).map(|(id, _)| id).collect();
         for id in late {
             let what = match supervisor.listener_state(id) {
-                ListenerState::Busy => "did not answer an event",
-                ListenerState::Ready => "did not end, though its input is closed,",
-                _ => "did not write READY",
+                ListenerState::Busy => match self.tally.in_hand.get(supervisor.name(id)) {
+                    Some(InHand { serial, eventname, .. }) => {
+                        format!("did not answer event {serial} ({eventname})")
+                    }
+                    None => "did not answer an event".to_owned(),
+                },
+                ListenerState::Ready => "did not end, though its input is closed,".to_owned(),
+                _ => "did not write READY".to_owned(),
             };
-            self.fault(supervisor.name(id), &format!("{what} within {:?}", self.timeout));
+            self.fault(supervisor.name(id), &format!("{what} within {}", cli::span(self.timeout)));
             self.hopeless = true;
         }
     }
@@ -128,6 +134,12 @@ impl Judge {
 
     fn take_in_report(&mut self, report: Report) -> anyhow::Result<()> {
         match report {
+            // It has been given up: what it is still sent does not count.
+            Report::Sent { .. }
+            | Report::Accepted { .. }
+            | Report::Rejected { .. }
+            | Report::Dropped { .. }
+                if self.hopeless => {}
             Report::Process { process, change } => {
                 if change.to == State::Starting {
                     self.tally.started();
@@ -141,13 +153,13 @@ impl Judge {
                 self.since.insert(process, Instant::now());
             }
             Report::Sent { process, serial, eventname } => {
-                *self.deliveries.entry(serial).or_default() += 1;
+                *self.deliveries.entry((pool_of(&process), serial)).or_default() += 1;
                 let sent = Instant::now();
                 self.since.insert(process.clone(), sent);
                 self.tally.in_hand.insert(process, InHand { serial, eventname, sent });
             }
             Report::Accepted { process, serial } => {
-                self.deliveries.remove(&serial);
+                self.deliveries.remove(&(pool_of(&process), serial));
                 self.fruitless_ends = 0;
                 self.tally.accepted += 1;
                 self.tally.answered(&process, "OK")?;
@@ -165,8 +177,8 @@ impl Judge {
                     ),
                 );
             }
-            Report::Dropped { pool, serial } => {
-                self.tally.dropped(&pool, serial)?;
+            Report::Dropped { pool, serial, eventname } => {
+                self.tally.dropped(&pool, serial, &eventname)?;
                 self.progress.step();
             }
         }
@@ -182,8 +194,10 @@ impl Judge {
             }
             None => self.tally.answered(process, "none")?,
         }
-        if self.deliveries.get(&serial).is_some_and(|&times| times >= MAX_DELIVERIES) && !self.hopeless {
-            self.fault(process, &format!("rejected event {serial} {MAX_DELIVERIES} times"));
+        if self.deliveries.get(&(pool_of(process), serial)).is_some_and(|&times| times >= MAX_DELIVERIES)
+            && !self.hopeless
+        {
+            self.fault(process, &format!("did not accept event {serial} in {MAX_DELIVERIES} attempts"));
             self.hopeless = true;
         }
         Ok(())
@@ -191,9 +205,17 @@ impl Judge {
 
     fn ended(&mut self, process: String, end: End) {
         self.tally.ended(&process, end);
-        let is_well = end.status() == Some(0) || (self.signalled && end.signal().is_some());
         if self.ending {
-            self.at_fault |= !is_well;
+            // Who was asked to by SIGTERM may end by it; nobody should need more.
+            let is_asked = self.may_be_signalled && end.signal() == Some(Signal::TERM.as_raw());
+            if end.status() != Some(0) && !is_asked {
+                self.at_fault = true;
+                if !self.may_be_signalled && end.status().is_some() {
+                    log::warn!(
+                        "'--end term' ends a listener as supervisord does; this one takes the end of its input for an error"
+                    );
+                }
+            }
         } else if self.ends_listeners {
             log::debug!("{process} {end}");
         } else {
@@ -213,27 +235,40 @@ impl Judge {
     }
 
     /// From now on listeners may end, and must end well.
-    pub(super) fn expect_the_end(&mut self) {
+    pub(super) fn expect_the_end(&mut self, by_sigterm: bool) {
         self.progress.finish();
         self.ending = true;
+        self.may_be_signalled = by_sigterm;
         self.at_fault |= self.early_ends.iter().any(|(_, end)| end.status() != Some(0));
     }
 
-    /// Nothing more will be answered: what was sent is lost, and so are so many more.
-    pub(super) fn give_up(&mut self, more: u64) -> anyhow::Result<()> {
+    /// Nothing more will be answered: so many events are lost.
+    pub(super) fn give_up(&mut self, lost: u64) -> anyhow::Result<()> {
+        self.hopeless = true;
+        self.tally.lost += lost;
         let busy: Vec<String> = self.tally.in_hand.keys().cloned().collect();
-        for process in busy {
-            self.tally.lost += 1;
-            self.tally.answered(&process, "none")?;
-        }
-        self.tally.lost += more;
-        Ok(())
+        busy.iter().try_for_each(|process| self.tally.answered(process, "none"))
+    }
+
+    /// An event happened that no listener subscribes to.
+    pub(super) fn unheard(&mut self) {
+        self.tally.unheard += 1;
+        self.progress.step();
     }
 
     /// Says what came of it; the exit status.
     pub(super) fn summarise(&self, malformed: u64) -> u8 {
         log::info!("{}", self.tally.summary(self.ready_after));
+        if self.tally.answers() == 0 && self.tally.lost == 0 {
+            log::error!("no event was one that a listener subscribes to");
+            return cli::FAILED;
+        }
         let well = self.tally.lost == 0 && malformed == 0 && !self.at_fault;
         if well { cli::DONE } else { cli::FAILED }
     }
+}
+
+/// The group in what supervisorctl calls a process.
+fn pool_of(process: &str) -> String {
+    process.rsplit_once(':').map_or(process, |(group, _)| group).to_owned()
 }

@@ -5,12 +5,13 @@ mod player;
 mod progress;
 mod tally;
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use supd_core::cli;
+use supd_core::cli::{self, Usage};
 use supd_core::reader::Form;
 use supd_core::supervisor::Autorestart;
 
@@ -38,7 +39,8 @@ Examples:
 /// error. An event that the listener rejects is sent again, as supervisord does, ten times at most. After the last
 /// event standard input is closed; then all processes that the listener started may finish.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "supd-mock replay [OPTIONS] -- LISTENER [ARG]...
+       supd-mock replay [OPTIONS] --config FILE [--listener NAME]...")]
 pub(crate) struct Replay {
     /// What to play: records (NDJSON), a raw capture, a directory of *.ndjson segments, '-' for standard input; may be
     /// repeated; a short bad day when not given
@@ -88,8 +90,8 @@ pub(crate) struct Replay {
     #[arg(long, value_enum, value_name = "HOW")]
     end: Option<End>,
 
-    /// How long the listener and all it started may take to finish after the last event, before SIGTERM,
-    /// and again before SIGKILL
+    /// How long the listener and all it started may take to finish after the last event, before SIGTERM, and again
+    /// before SIGKILL; beside stopwaitsecs, which counts from supervisord's own SIGTERM
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "10s")]
     stop_timeout: Duration,
 
@@ -151,9 +153,26 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
         since: args.since,
         until: args.until,
     };
+    if args.passes > 1 && args.events.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Usage(
+            "standard input can be read once only: leave out --loop, or keep it in a file".into(),
+        )
+        .into());
+    }
+    // Before the file can be written by --record.
+    let expected = args.expect.as_deref().map(|path| (path.display().to_string(), path));
+    let expected = expected
+        .map(|(name, path)| {
+            let text = fs::read_to_string(path).with_context(|| format!("read '{name}'"))?;
+            anyhow::Ok((name, text))
+        })
+        .transpose()?;
     let mut events = Events::open(&selection)?;
     // A replay of nothing proves nothing.
     if !events.wait()? {
+        if events.some_were_timeless() {
+            bail!("choose by --since and --until: the events have no times, as in a raw capture");
+        }
         let names: Vec<String> = args.events.iter().map(|path| format!("'{}'", path.display())).collect();
         bail!(
             "read {}: no event to play",
@@ -174,10 +193,10 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     player.stop()?;
     let mut status = player.summarise(events.malformed());
     if let Some(transcript) = daemon.finish_transcript()?
-        && let Some(expected) = &args.expect
-        && let Some(difference) = transcript::difference(expected, &transcript)?
+        && let Some((name, expected)) = &expected
+        && let Some(difference) = transcript::difference(name, expected, &transcript)
     {
-        log::error!("compare with '{}': this run went another way", expected.display());
+        log::error!("compare with '{name}': this run went another way");
         daemon::to_stderr(difference.as_bytes());
         status = cli::FAILED;
     }

@@ -91,9 +91,15 @@ impl<'a> Player<'a> {
         if due > Instant::now() {
             return Ok(Feed::At(due));
         }
-        let Some(Planned { event, unit, .. }) = events.take() else { return Ok(Feed::End) };
-        let unit = unit.filter(|_| self.args.listeners.keeps_units());
-        self.daemon.supervisor.replay(event, self.args.listeners.keeps_headers(), unit);
+        let Some(Planned { mut event, unit, .. }) = events.take() else { return Ok(Feed::End) };
+        let listeners = &self.args.listeners;
+        let unit = unit.filter(|_| listeners.keeps_units());
+        if let Some(name) = listeners.name() {
+            name.clone_into(&mut event.header.pool);
+        }
+        if !self.daemon.supervisor.replay(event, listeners.keeps_headers(), unit) {
+            self.judge.unheard();
+        }
         Ok(Feed::Fed)
     }
 
@@ -121,30 +127,27 @@ impl<'a> Player<'a> {
     }
 
     fn give_up(&mut self, events: &mut Events) -> anyhow::Result<()> {
-        let mut more = self.daemon.supervisor.waiting() as u64;
+        self.daemon.supervisor.hold_events();
+        let mut lost = self.daemon.supervisor.unanswered() as u64;
         while let Next::Event(_) = events.peek()? {
             events.take();
-            more += 1;
+            lost += 1;
         }
-        self.judge.give_up(more)
+        self.judge.give_up(lost)
     }
 
     /// Ends the listeners, then waits for everything to end, with signals if need be.
     pub(super) fn stop(&mut self) -> anyhow::Result<()> {
-        self.judge.expect_the_end();
-        match self.args.end() {
-            End::Eof => self.daemon.hang_up(),
-            End::Term => {
-                self.judge.signalled = true;
-                self.daemon.supervisor.shut_down(Instant::now());
-                self.settle()?;
-            }
+        let by_sigterm = self.args.end() == End::Term;
+        self.judge.expect_the_end(by_sigterm);
+        if by_sigterm {
+            self.daemon.supervisor.shut_down(Instant::now());
+            self.settle()?;
+        } else {
+            self.daemon.hang_up();
         }
         let judge = &mut self.judge;
-        self.daemon.wait_for_all(self.args.stop_timeout, |happening, signalled| {
-            judge.signalled |= signalled;
-            judge.take_in(happening)
-        })
+        self.daemon.wait_for_all(self.args.stop_timeout, |happening| judge.take_in(happening))
     }
 
     /// Says what came of it; the exit status.

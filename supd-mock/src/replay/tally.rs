@@ -22,6 +22,11 @@ pub(super) struct Tally {
     pub(super) rejected: u64,
     /// Events that were never accepted.
     pub(super) lost: u64,
+    /// Those of them that a full buffer dropped.
+    dropped: u64,
+    /// Events that no listener subscribes to.
+    pub(super) unheard: u64,
+    answers: u32,
     latency: Duration,
     max_latency: Duration,
     pub(super) in_hand: HashMap<String, InHand>,
@@ -33,6 +38,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// How many events were answered.
+    pub(super) fn answers(&self) -> u32 {
+        self.answers
+    }
+
     pub(super) fn started(&mut self) {
         self.starts += 1;
     }
@@ -47,18 +57,24 @@ impl Tally {
             return Ok(());
         };
         let latency = sent.elapsed();
-        self.latency += latency;
-        self.max_latency = self.max_latency.max(latency);
+        // Who did not answer took no time to.
+        if result != "none" && result != "UNKNOWN" {
+            self.answers += 1;
+            self.latency += latency;
+            self.max_latency = self.max_latency.max(latency);
+        }
         let seconds = (latency.as_secs_f64() * 1e6).round() / 1e6;
+        let (groupname, processname) = process.rsplit_once(':').unwrap_or((process, process));
         self.print(&json!({
-            "processname": process, "serial": serial, "eventname": eventname, "result": result, "latency": seconds,
+            "processname": processname, "groupname": groupname, "serial": serial, "eventname": eventname, "result": result, "latency": seconds,
         }))
     }
 
     /// Writes that a full buffer dropped an event.
-    pub(super) fn dropped(&mut self, pool: &str, serial: u64) -> anyhow::Result<()> {
+    pub(super) fn dropped(&mut self, pool: &str, serial: u64, eventname: &str) -> anyhow::Result<()> {
         self.lost += 1;
-        self.print(&json!({"pool": pool, "serial": serial, "result": "dropped"}))
+        self.dropped += 1;
+        self.print(&json!({"groupname": pool, "serial": serial, "eventname": eventname, "result": "dropped"}))
     }
 
     fn print(&mut self, line: &Value) -> anyhow::Result<()> {
@@ -75,7 +91,6 @@ impl Tally {
     /// All of it in one line.
     pub(super) fn summary(&self, ready_after: Option<Duration>) -> String {
         let Self { accepted, rejected, lost, latency, max_latency, .. } = self;
-        let answers = u32::try_from(accepted + rejected).unwrap_or(u32::MAX).max(1);
         let ready = ready_after.map_or("never ready".into(), |after| format!("ready after {after:.2?}"));
         let again =
             match self.starts.saturating_sub(u32::try_from(self.ends.len()).unwrap_or_default().max(1)) {
@@ -83,10 +98,18 @@ impl Tally {
                 1 => "; started again once".to_owned(),
                 times => format!("; started again {times} times"),
             };
+        let dropped = match self.dropped {
+            0 => String::new(),
+            dropped => format!(" ({dropped} dropped by a full buffer)"),
+        };
+        let unheard = match self.unheard {
+            0 => String::new(),
+            unheard => format!(", {unheard} that nobody subscribes to"),
+        };
         format!(
-            "{accepted} events accepted, {rejected} rejections, {lost} events lost; {ready}; latency mean {:.1?}, max \
+            "{accepted} events accepted, {rejected} rejections, {lost} events lost{dropped}{unheard}; {ready}; latency mean {:.1?}, max \
              {max_latency:.1?}{again}; the listener {}",
-            *latency / answers,
+            *latency / self.answers.max(1),
             self.end()
         )
     }
