@@ -22,7 +22,7 @@ pub(crate) use supervisord::{Supervisord, VERSIONS, kill};
 pub(crate) use twin::{Scenario, Step};
 
 /// More than anything here takes on a machine that is busy with other tests; a test fails long before it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const TOOLS: [(&str, &str); 4] = [
     ("supd-listen", env!("CARGO_BIN_EXE_test-supd-listen")),

@@ -22,7 +22,7 @@ pub(crate) enum Step {
 }
 
 /// What a scenario left: of each process and listener, what was told of it and what it read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) told: BTreeMap<String, Vec<String>>,
     /// By file: what came in, and what the listener noticed.
@@ -35,6 +35,8 @@ pub(crate) struct Scenario {
     pub(crate) steps: Vec<Step>,
     /// Whether the shutdown at the end counts; not where what a listener hears of it is chance.
     pub(crate) with_shutdown: bool,
+    /// Processes of which supervisord's log does not tell enough.
+    pub(crate) unlogged: &'static [&'static str],
 }
 
 /// Either supervisord.
