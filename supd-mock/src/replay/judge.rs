@@ -208,7 +208,9 @@ impl Judge {
         if self.ending {
             // Who was asked to by SIGTERM may end by it; nobody should need more.
             let is_asked = self.may_be_signalled && end.signal() == Some(Signal::TERM.as_raw());
-            if end.status() != Some(0) && !is_asked {
+            // What we killed at the last event may be reaped only now.
+            let is_ours = self.ends_listeners && end.signal() == Some(Signal::KILL.as_raw());
+            if end.status() != Some(0) && !is_asked && !is_ours {
                 self.at_fault = true;
                 if !self.may_be_signalled && end.status().is_some() {
                     log::warn!(
