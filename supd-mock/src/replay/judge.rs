@@ -252,6 +252,11 @@ impl Judge {
         busy.iter().try_for_each(|process| self.tally.answered(process, "none"))
     }
 
+    /// From now on events can happen.
+    pub(super) fn opened(&self, at: Instant) {
+        self.progress.opened(at);
+    }
+
     /// An event happened that no listener subscribes to.
     pub(super) fn unheard(&mut self) {
         self.tally.unheard += 1;

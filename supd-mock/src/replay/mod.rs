@@ -185,7 +185,7 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     let wanted = args.record.is_some() || args.expect.is_some();
     let transcript =
         wanted.then(|| Transcript::new(args.record.as_deref(), args.expect.is_some())).transpose()?;
-    let progress = Progress::start(&selection);
+    let progress = Progress::start(&selection, args.speed);
     let say = progress.stderr();
     let mut daemon = Daemon::new(cast, faults, transcript, say)?;
     let mut player = Player::new(args, &mut daemon, progress);

@@ -78,7 +78,9 @@ impl<'a> Player<'a> {
     /// Lets the next event happen, if it is time.
     fn feed(&mut self, events: &mut Events) -> anyhow::Result<Feed> {
         if self.opened.is_none() && self.any_is_ready() {
-            self.opened = Some(Instant::now());
+            let now = Instant::now();
+            self.opened = Some(now);
+            self.judge.opened(now);
         }
         let due = match events.peek()? {
             Next::Event(planned) => self.due(planned),
