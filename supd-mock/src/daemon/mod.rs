@@ -236,6 +236,7 @@ impl Daemon {
                 }
             }
             Step::Report(report) => {
+                log::debug!("{report}");
                 if let Some(transcript) = &mut self.transcript {
                     transcript.report(&report)?;
                 }
