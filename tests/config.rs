@@ -115,6 +115,7 @@ const JUDGED: &[(&str, bool)] = &[
     ("[program:x]\ncommand=a %(ENV_NOT_SET)s", false),
     ("[program:x]\ncommand=a %(program_name)d", false),
     ("[program:x]\ncommand=a %(process_num)q", false),
+    ("[program:x]\ncommand=a %(program_name)r %(process_num)r %(program_name)a", true),
     ("[program:x]\ncommand=a\nunknown=%(nobody)s", true),
     ("[program:x]\ncommand=a\nprocess_name=a b", false),
     ("[program:x]\ncommand=a\nprocess_name=%(nobody)s", false),
@@ -188,6 +189,7 @@ fn what_supervisord_refuses_is_refused() {
         })
         .collect();
     texts.push((String::new(), false));
+    texts.push(("\u{feff}[supervisord]\n".to_owned(), false));
     texts.push(("[program:x]\ncommand=a".to_owned(), false));
     texts.push(("stray\n[supervisord]".to_owned(), false));
     let write = |(n, (text, _)): (usize, &(String, bool))| sandbox.write(&format!("{n}.conf"), text);

@@ -2,8 +2,8 @@
 
 use supd_core::supervisor::Autorestart;
 
-use super::text::strip;
-use super::words;
+use super::text::{is_space, strip};
+use super::words::{self, WordError};
 
 /// Python's `int`: any number of digits, `_` between them, white space around. Numbers beyond 64 bits end there.
 pub(crate) fn integer(text: &str) -> Result<i64, String> {
@@ -65,7 +65,19 @@ pub(crate) fn byte_size(text: &str) -> Result<i64, String> {
 
 /// `a, b`: what stands between the commas, and nothing when there is nothing at all.
 pub(crate) fn list(text: &str) -> Vec<String> {
-    if text.is_empty() { Vec::new() } else { text.split(',').map(|item| strip(item).to_owned()).collect() }
+    placed_list(text).into_iter().map(|(_, item)| item.to_owned()).collect()
+}
+
+/// As [`list`], each with what stands before it.
+pub(crate) fn placed_list(text: &str) -> Vec<(&str, &str)> {
+    let mut items = Vec::new();
+    let mut begin = 0;
+    for item in text.split(',').filter(|_| !text.is_empty()) {
+        let blanks = item.len() - item.trim_start_matches(is_space).len();
+        items.push((&text[..begin + blanks], strip(item)));
+        begin += item.len() + 1;
+    }
+    items
 }
 
 pub(crate) fn exitcodes(text: &str) -> Result<Vec<i32>, String> {
@@ -148,17 +160,24 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
 /// `KEY="value",KEY2=value2`, in the order of the keys' first appearance.
 ///
 /// What stands where the comma belongs is not looked at, as in supervisor.
-pub(crate) fn environment(text: &str) -> Result<Vec<(String, String)>, String> {
+///
+/// # Errors
+/// The first pair that is none.
+pub(crate) fn environment(text: &str) -> Result<Vec<(String, String)>, WordError> {
     let tokens = words::tokens(text)?;
     let mut environment = Vec::new();
     for pair in tokens.chunks(4) {
-        let [key, equals, value, ..] = pair else {
-            return Err(format!("'{}' is not KEY=\"value\"", pair.concat()));
-        };
-        if equals != "=" {
-            return Err(format!("'{}' is not KEY=\"value\"", pair[..3].concat()));
+        let pair = &pair[..pair.len().min(3)];
+        match pair {
+            [(_, key), (_, equals), (_, value)] if equals == "=" => {
+                merge(&mut environment, key, value.trim_matches(['"', '\'']));
+            }
+            _ => {
+                let text: String = pair.iter().map(|(_, token)| token.as_str()).collect();
+                let problem = format!("'{text}' is not KEY=\"value\"");
+                return Err(WordError { offset: pair[0].0, problem });
+            }
         }
-        merge(&mut environment, key, value.trim_matches(['"', '\'']));
     }
     Ok(environment)
 }
@@ -208,6 +227,12 @@ mod tests {
         assert!(signal("33").is_err() && signal("TERMINATE").is_err());
         assert_eq!((exitcodes("0, 2"), exitcodes("")), (Ok(vec![0, 2]), Ok(vec![])));
         assert!(exitcodes("0,").is_err() && exitcodes("256").is_err());
+    }
+
+    #[test]
+    fn items_of_a_list_are_placed() {
+        assert_eq!(placed_list("a,\n b,"), [("", "a"), ("a,\n ", "b"), ("a,\n b,", "")]);
+        assert_eq!(placed_list(""), []);
     }
 
     #[test]

@@ -62,8 +62,8 @@ impl fmt::Display for ExpandError {
 /// Python formats a nameless `%s` with all names and values at once, which nobody means: that is refused here.
 ///
 /// # Errors
-/// Everything that cannot be expanded.
-pub(crate) fn expand(text: &str, expansions: &Expansions) -> Result<String, Vec<ExpandError>> {
+/// Everything that cannot be expanded, each with the place in the text where its `%` stands.
+pub(crate) fn expand(text: &str, expansions: &Expansions) -> Result<String, Vec<(usize, ExpandError)>> {
     let mut expanded = String::with_capacity(text.len());
     let mut errors = Vec::new();
     let mut rest = text;
@@ -76,7 +76,7 @@ pub(crate) fn expand(text: &str, expansions: &Expansions) -> Result<String, Vec<
                 rest = &from[length..];
             }
             Err(error) => {
-                errors.push(error);
+                errors.push((text.len() - from.len(), error));
                 rest = &from[1..];
             }
         }
@@ -175,6 +175,8 @@ impl Format {
         }
         let (sign, body) = match (self.conversion?, expansion) {
             ('s', Expansion::Text(text)) => (String::new(), self.cut(text)),
+            (form @ ('r' | 'a'), Expansion::Text(text)) => (String::new(), self.cut(&quoted(text, form))),
+            ('r' | 'a', Expansion::Number(number)) => (String::new(), self.cut(&number.to_string())),
             ('s', Expansion::Number(number)) => (String::new(), self.cut(&number.to_string())),
             ('d' | 'i' | 'u', Expansion::Number(number)) => {
                 self.digits(*number, "", number.unsigned_abs().to_string())
@@ -193,7 +195,7 @@ impl Format {
         let fill = self.width.saturating_sub(sign.chars().count() + body.chars().count());
         let formatted = if self.left {
             format!("{sign}{body}{}", " ".repeat(fill))
-        } else if self.zero && self.conversion != Some('s') {
+        } else if self.zero && !matches!(self.conversion, Some('s' | 'r' | 'a')) {
             format!("{sign}{}{body}", "0".repeat(fill))
         } else {
             format!("{}{sign}{body}", " ".repeat(fill))
@@ -213,13 +215,32 @@ impl Format {
     }
 }
 
+/// Python's `repr`, or its `ascii`.
+fn quoted(text: &str, form: char) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let escaped = |c: char| match c {
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        c if c == quote || c == '\\' => format!("\\{c}"),
+        c if !c.is_control() && (c.is_ascii() || form == 'r') => c.to_string(),
+        c => match u32::from(c) {
+            code @ ..=0xff => format!("\\x{code:02x}"),
+            code @ ..=0xffff => format!("\\u{code:04x}"),
+            code => format!("\\U{code:08x}"),
+        },
+    };
+    format!("{quote}{}{quote}", text.chars().map(escaped).collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn expanded(text: &str) -> Result<String, Vec<ExpandError>> {
+    fn expanded(text: &str) -> Result<String, Vec<(usize, ExpandError)>> {
         let names = [
             ("program_name", Expansion::from("web")),
+            ("odd", Expansion::from("it's\n\u{e9}")),
             ("a(b)", Expansion::from("nested")),
             ("process_num", Expansion::Number(7)),
         ];
@@ -235,6 +256,8 @@ mod tests {
             ("%(process_num)#06x|%(process_num)5o|% (x", "0x0007|    7|"),
             ("%(program_name)6s|%(program_name)-6.2s|%(program_name)06s", "   web|we    |   web"),
             ("%(a(b))s 100%% é", "nested 100% é"),
+            ("%(program_name)r|%(process_num)r|%(program_name)07.3a", "'web'|7|    'we"),
+            ("%(odd)r|%(odd)a", "\"it's\\né\"|\"it's\\n\\xe9\""),
         ] {
             let text = text.strip_suffix("% (x").unwrap_or(text);
             assert_eq!(expanded(text).unwrap(), expected, "{text}");
@@ -243,7 +266,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_expanded_is_told_apart() {
-        let errors = |text: &str| expanded(text).unwrap_err();
+        let errors = |text: &str| -> Vec<ExpandError> {
+            expanded(text).unwrap_err().into_iter().map(|(_, error)| error).collect()
+        };
         assert_eq!(errors("date +%Y 50%"), [ExpandError::Stray("%Y".into()), ExpandError::Stray("%".into())]);
         assert_eq!(errors("printf %s"), [ExpandError::Stray("%s".into())]);
         assert_eq!(errors("%(nobody)s"), [ExpandError::Unknown("nobody".into())]);

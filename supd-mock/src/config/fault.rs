@@ -18,13 +18,23 @@ pub(crate) struct Fault {
     pub(crate) at: Origin,
     /// Empty outside of sections.
     pub(crate) section: String,
+    /// The key whose value is refused; nothing when it is the section as a whole.
+    pub(crate) key: Option<String>,
     pub(crate) problem: String,
     pub(crate) cure: Option<String>,
+    /// Whether another machine, with its own users and environment, may see no fault in it.
+    pub(crate) local: bool,
 }
 
 impl Fault {
     pub(crate) fn new(at: &Origin, section: &str, problem: impl Into<String>) -> Self {
-        Self { at: at.clone(), section: section.to_owned(), problem: problem.into(), cure: None }
+        let (section, problem) = (section.to_owned(), problem.into());
+        Self { at: at.clone(), section, key: None, problem, cure: None, local: false }
+    }
+
+    /// The fault of one key.
+    pub(crate) fn of_key(at: &Origin, section: &str, key: &str, problem: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..Self::new(at, section, format!("{key}: {problem}")) }
     }
 
     pub(crate) fn cure(self, cure: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::datatypes::{self, integer, list};
+use super::datatypes::{self, integer, placed_list};
 use super::ini::{Ini, Section};
 use super::keys::Keys;
 use super::{Fault, ProcessConfig, Surroundings, process, users};
@@ -46,21 +46,22 @@ fn together<'a>(
     let name = name(&mut keys, section.name_after("group")?);
     let priority = keys.get("priority", 999, integer);
     let mut members = Vec::new();
-    for program in keys.text("programs").map(|text| list(&text)).unwrap_or_default() {
+    let programs = keys.text("programs").unwrap_or_default();
+    for (before, program) in placed_list(&programs) {
         let [plain, fcgi] = ["program", "fcgi-program"].map(|kind| ini.section(&format!("{kind}:{program}")));
         match plain.or(fcgi) {
             Some(_) if plain.is_some() && fcgi.is_some() => {
                 let problem = format!("'{program}' is a program and an fcgi-program");
-                keys.fault("programs", &problem, Some("rename one of them"));
+                keys.fault_after("programs", before, &problem, Some("rename one of them"));
             }
             Some(member) => members.push(member),
             None if program.is_empty() => {
                 let problem = "a comma too many is a program without a name";
-                keys.fault("programs", problem, Some("remove the comma"));
+                keys.fault_after("programs", before, problem, Some("remove the comma"));
             }
             None => {
                 let problem = format!("there is no [program:{program}]");
-                keys.fault("programs", &problem, Some("add the section, or correct the name"));
+                keys.fault_after("programs", before, &problem, Some("add the section, or correct the name"));
             }
         }
     }
@@ -99,12 +100,12 @@ fn name(keys: &mut Keys<'_>, name: &str) -> String {
 
 /// Checks what an fcgi-program says of its socket; a group does not look at its members' sockets.
 fn socket(keys: &mut Keys<'_>, program_name: &str) {
-    keys.check("user", users::user);
+    keys.local("user", users::user);
     keys.check("socket_backlog", |text| match integer(text)? {
         1..=65_535 => Ok(()),
         other => Err(format!("{other} is not from 1 to 65535")),
     });
-    keys.check("socket_owner", users::owner);
+    keys.local("socket_owner", users::owner);
     keys.check("socket_mode", datatypes::octal);
     keys.know("program_name", program_name.into());
     match keys.text("socket") {

@@ -32,17 +32,19 @@ pub(super) fn read(
         return Vec::new();
     }
     ini.expand_here(&path::here(main));
-    let (files, at) = {
+    let (files, value) = {
         let section = ini.section("include").expect("it was there a moment ago");
         let mut keys = Keys::new(ini, section, expansions, faults);
         if keys.raw("files").is_none() {
             keys.section_fault("no files=", "files=conf.d/*.conf");
         }
-        (keys.text("files").unwrap_or_default(), keys.at("files"))
+        (keys.text("files").unwrap_or_default(), keys.raw("files").cloned())
     };
     let directory = main.parent().unwrap_or(Path::new(""));
     let mut missed = Vec::new();
-    for pattern in split(&files) {
+    let patterns = files.split('\n').enumerate();
+    for (line, pattern) in patterns.flat_map(|(line, text)| split(text).map(move |pattern| (line, pattern))) {
+        let at = value.as_ref().expect("what names files is a value").at_line(line);
         let found = glob::matches(&directory.join(pattern));
         if found.is_empty() {
             missed.push(Missed::Nothing { at: at.clone(), pattern: pattern.to_owned() });

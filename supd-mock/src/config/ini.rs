@@ -7,27 +7,9 @@ use std::sync::Arc;
 
 use super::fault::{Fault, Origin};
 use super::text::{is_space, lines, strip};
+use super::value::{Comment, Value};
 
 const DEFAULT: &str = "DEFAULT";
-
-/// One value, all its lines.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Value {
-    /// The lines without comments and the white space around them, joined by `\n`.
-    pub(crate) text: String,
-    /// Where its key stands.
-    pub(crate) at: Origin,
-    /// The comments on its lines, each with what stands before it on the line, white space included.
-    pub(crate) comments: Vec<Comment>,
-}
-
-/// A comment at the end of a value's line.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Comment {
-    pub(crate) at: Origin,
-    pub(crate) before: String,
-    pub(crate) text: String,
-}
 
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -85,7 +67,14 @@ impl Ini {
         // The key whose value the next line may continue.
         let mut key: Option<String> = None;
         let mut indent = 0;
-        for (line, number) in lines(text).iter().zip(1..) {
+        // A byte order mark stands before the first section, as far as supervisord is concerned.
+        let unmarked = text.strip_prefix('\u{feff}');
+        if unmarked.is_some() {
+            let at = Origin { file: Arc::clone(file), line: 1 };
+            let problem = "the file begins with a byte order mark, which is no section";
+            faults.push(Fault::new(&at, "", problem).cure("save it as UTF-8 without a byte order mark"));
+        }
+        for (line, number) in lines(unmarked.unwrap_or(text)).iter().zip(1..) {
             let at = Origin { file: Arc::clone(file), line: number };
             let comment = comment_start(line);
             let value = strip(&line[..comment.unwrap_or(line.len())]);
@@ -93,13 +82,13 @@ impl Ini {
             if value.is_empty() {
                 // An empty line belongs to the value around it, a comment's line does not.
                 if let (None, Some((place, key))) = (comment, open) {
-                    self.extend(place, key, "");
+                    self.extend(place, key, "", number);
                 }
                 continue;
             }
             let depth = line.chars().take_while(|c| is_space(*c)).count();
             if let Some((place, key)) = open.filter(|_| depth > indent) {
-                self.extend(place, key, value);
+                self.extend(place, key, value, number);
             } else {
                 indent = depth;
                 if let Some(name) = header(value) {
@@ -120,8 +109,7 @@ impl Ini {
                     continue;
                 };
                 let name = name.trim_end_matches(is_space).to_lowercase();
-                let value = Value { text: strip(value).to_owned(), at: at.clone(), comments: Vec::new() };
-                put(self.values(place), &name, value);
+                put(self.values(place), &name, Value::new(strip(value), &at));
                 key = Some(name);
             }
             if let (Some(start), Some((place, key))) = (comment, place.zip(key.as_deref())) {
@@ -138,8 +126,9 @@ impl Ini {
     /// Replaces `%(here)s` in all that was read, and was not replaced before.
     pub(crate) fn expand_here(&mut self, here: &str) {
         let replaced = |value: &Value| {
-            let text = value.text.contains("%(here)s").then(|| value.text.replace("%(here)s", here))?;
-            Some(Value { text, ..value.clone() })
+            let mut value = value.text.contains("%(here)s").then(|| value.clone())?;
+            value.text = value.text.replace("%(here)s", here);
+            Some(value)
         };
         for section in &mut self.sections {
             // A default that names its directory means the directory of the first file that is read after it.
@@ -187,10 +176,8 @@ impl Ini {
         &mut found.expect("a key that was read has a value").1
     }
 
-    fn extend(&mut self, place: Place, key: &str, line: &str) {
-        let value = self.value_mut(place, key);
-        value.text.push('\n');
-        value.text.push_str(line);
+    fn extend(&mut self, place: Place, key: &str, line: &str, number: usize) {
+        self.value_mut(place, key).extend(line, number);
     }
 }
 

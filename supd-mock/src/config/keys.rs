@@ -1,8 +1,11 @@
 //! A section's values: looked up, expanded and taken for what they should be, with a fault for each that is not.
 
-use super::expand::{Expansion, Expansions, expand};
+use super::datatypes;
+use super::expand::{ExpandError, Expansion, Expansions, expand};
 use super::fault::{Fault, Origin};
-use super::ini::{Ini, Section, Value};
+use super::ini::{Ini, Section};
+use super::value::{Comment, Value};
+use super::words::WordError;
 
 /// One section, with the names that may be used in its values.
 pub(crate) struct Keys<'a> {
@@ -44,28 +47,70 @@ impl<'a> Keys<'a> {
         default: T,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
-        let Some(text) = self.text(key) else { return default };
-        parse(&text).unwrap_or_else(|problem| {
-            self.fault(key, &problem, Some(&format!("correct it, or leave {key} out")));
-            default
-        })
+        self.parsed(key, parse, false).unwrap_or(default)
     }
 
     /// As [`Self::get`], when only the check matters.
     pub(crate) fn check<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) {
-        self.get(key, None, |text| parse(text).map(Some));
+        self.parsed(key, parse, false);
+    }
+
+    /// As [`Self::check`], where the answer depends on the machine.
+    pub(crate) fn local<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.parsed(key, parse, true)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        local: bool,
+    ) -> Option<T> {
+        let text = self.text(key)?;
+        let problem = match parse(&text) {
+            Ok(parsed) => return Some(parsed),
+            Err(problem) => problem,
+        };
+        let fault = Fault::of_key(&self.at(key), &self.section.name, key, &problem);
+        self.refuse(Fault { local, ..fault.cure(format!("correct it, or leave {key} out")) });
+        None
     }
 
     pub(crate) fn expand(&mut self, key: &str, text: &str) -> Option<String> {
-        match expand(text, &self.expansions) {
-            Ok(expanded) => Some(expanded),
-            Err(errors) => {
-                for error in errors {
-                    self.fault(key, &error.to_string(), Some(&error.cure()));
-                }
-                None
+        let errors = match expand(text, &self.expansions) {
+            Ok(expanded) => return Some(expanded),
+            Err(errors) => errors,
+        };
+        for (offset, error) in errors {
+            let at = self.at_end_of(key, &text[..offset]);
+            let fault = Fault::of_key(&at, &self.section.name, key, &error.to_string());
+            let local = matches!(&error, ExpandError::Unknown(name) if name.starts_with("ENV_"));
+            self.refuse(Fault { local, ..fault.cure(error.cure()) });
+        }
+        None
+    }
+
+    /// Reads `KEY="value"` pairs. Where a comment has cut them, it is to blame.
+    pub(crate) fn environment(&mut self, text: &str) -> Vec<(String, String)> {
+        let WordError { offset, problem } = match datatypes::environment(text) {
+            Ok(environment) => return environment,
+            Err(error) => error,
+        };
+        let value = self.raw("environment");
+        let whole = value.and_then(|value| expand(&value.with_comments(), &self.expansions).ok());
+        let comment = value.and_then(|value| value.comments.first());
+        match comment.filter(|_| whole.is_some_and(|whole| datatypes::environment(&whole).is_ok())) {
+            Some(Comment { at, text, .. }) => {
+                let problem = format!("{problem} (supervisord takes '{text}' for a comment)");
+                let fault = Fault::of_key(at, &self.section.name, "environment", &problem);
+                self.refuse(fault.cure("no blank before ; and #"));
+            }
+            None => {
+                let cure = "write KEY=\"value\",KEY2=\"value\"";
+                self.fault_after("environment", &text[..offset], &problem, Some(cure));
             }
         }
+        Vec::new()
     }
 
     /// Where a key stands, or else its section.
@@ -73,11 +118,20 @@ impl<'a> Keys<'a> {
         self.raw(key).map_or_else(|| self.section.at(), |value| &value.at).clone()
     }
 
+    fn at_end_of(&self, key: &str, before: &str) -> Origin {
+        self.raw(key).map_or_else(|| self.section.at().clone(), |value| value.at_end_of(before))
+    }
+
     /// A problem with a key; each is said once, however many processes it concerns.
     pub(crate) fn fault(&mut self, key: &str, problem: &str, cure: Option<&str>) {
-        let mut fault = Fault::new(&self.at(key), &self.section.name, format!("{key}: {problem}"));
-        fault.cure = cure.map(str::to_owned);
-        self.refuse(fault);
+        self.fault_after(key, "", problem, cure);
+    }
+
+    /// A problem with a part of a value, behind what stands before it.
+    pub(crate) fn fault_after(&mut self, key: &str, before: &str, problem: &str, cure: Option<&str>) {
+        let at = if before.is_empty() { self.at(key) } else { self.at_end_of(key, before) };
+        let fault = Fault::of_key(&at, &self.section.name, key, problem);
+        self.refuse(Fault { cure: cure.map(str::to_owned), ..fault });
     }
 
     /// A problem with the section as a whole.

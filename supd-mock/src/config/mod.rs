@@ -17,6 +17,7 @@ mod process;
 mod server;
 mod text;
 pub(crate) mod users;
+mod value;
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
@@ -34,11 +35,10 @@ pub(crate) use self::fault::{Fault, Origin};
 pub(crate) use self::glob::is_pattern;
 pub(crate) use self::group::Group;
 pub(crate) use self::include::Missed;
-#[cfg(test)]
-pub(crate) use self::ini::Comment;
-pub(crate) use self::ini::{Ini, Section, Value};
+pub(crate) use self::ini::{Ini, Section};
 pub(crate) use self::pool::Pool;
 pub(crate) use self::process::ProcessConfig;
+pub(crate) use self::value::Value;
 
 /// The environment that supervisord is started with.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -91,8 +91,7 @@ impl Config {
 impl Reading {
     /// Whether supervisord refuses this key's value, so that what stands in for it says nothing.
     pub(crate) fn is_faulty(&self, section: &str, key: &str) -> bool {
-        let names = |fault: &Fault| fault.problem.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
-        self.faults.iter().any(|fault| fault.section == section && names(fault))
+        self.faults.iter().any(|fault| fault.section == section && fault.key.as_deref() == Some(key))
     }
 
     /// Where a key stands, or else its section.

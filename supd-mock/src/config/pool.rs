@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use supd_core::EventPattern;
 
-use super::datatypes::{boolean, integer, list};
+use super::datatypes::{boolean, integer, placed_list};
 use super::ini::{Ini, Section};
 use super::keys::Keys;
 use super::{Fault, ProcessConfig, Surroundings, process};
@@ -56,7 +56,7 @@ fn events(keys: &mut Keys<'_>) -> Vec<EventPattern> {
     };
     // One that cannot be expanded is no fault twice.
     let Some(text) = keys.text("events") else { return Vec::new() };
-    let names = list(&text);
+    let names = placed_list(&text);
     if names.is_empty() {
         keys.fault(
             "events",
@@ -65,20 +65,21 @@ fn events(keys: &mut Keys<'_>) -> Vec<EventPattern> {
         );
     }
     let mut events: Vec<EventPattern> = Vec::new();
-    for name in &names {
+    for (before, name) in names {
         match EventPattern::exact(name) {
             Some(event) if events.contains(&event) => {}
             Some(event) => events.push(event),
             None if name.is_empty() => {
                 let place = if raw.text.ends_with(',') { "at the end" } else { "too many" };
                 let problem = format!("a comma {place} is an event without a name");
-                keys.fault("events", &problem, Some("remove the comma"));
+                keys.fault_after("events", before, &problem, Some("remove the comma"));
             }
             None => {
                 let problem = format!("there is no event '{name}'");
                 let cure = alike(name).map(|alike| format!("did you mean {alike}?"));
-                keys.fault(
+                keys.fault_after(
                     "events",
+                    before,
                     &problem,
                     Some(cure.as_deref().unwrap_or("use a name from supervisor's list of events")),
                 );

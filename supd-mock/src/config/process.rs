@@ -43,6 +43,12 @@ pub(crate) struct ProcessConfig {
     pub(crate) stopwaitsecs: i64,
     pub(crate) stopasgroup: bool,
     pub(crate) killasgroup: bool,
+    pub(crate) redirect_stderr: bool,
+    pub(crate) stdout_events_enabled: bool,
+    pub(crate) stderr_events_enabled: bool,
+    /// In bytes; with none, nothing is captured.
+    pub(crate) stdout_capture_maxbytes: i64,
+    pub(crate) stderr_capture_maxbytes: i64,
 }
 
 impl ProcessConfig {
@@ -81,7 +87,7 @@ pub(super) fn read(mut keys: Keys<'_>, groupname: &str, surroundings: &Surroundi
         environment: Vec::new(),
         directory: None,
         umask: keys.get("umask", None, |text| octal(text).map(Some)),
-        user: keys.get("user", None, |text| users::user(text).map(Some)),
+        user: keys.local("user", users::user),
         serverurl: keys.text("serverurl").filter(|url| super::text::strip(url).to_uppercase() != "AUTO"),
         priority: keys.get("priority", 999, integer),
         autostart: keys.get("autostart", true, boolean),
@@ -93,13 +99,12 @@ pub(super) fn read(mut keys: Keys<'_>, groupname: &str, surroundings: &Surroundi
         stopwaitsecs: keys.get("stopwaitsecs", 10, integer),
         stopasgroup,
         killasgroup,
+        redirect_stderr: keys.get("redirect_stderr", false, boolean),
+        stdout_events_enabled: keys.get("stdout_events_enabled", false, boolean),
+        stderr_events_enabled: keys.get("stderr_events_enabled", false, boolean),
+        stdout_capture_maxbytes: keys.get("stdout_capture_maxbytes", 0, byte_size),
+        stderr_capture_maxbytes: keys.get("stderr_capture_maxbytes", 0, byte_size),
     };
-    for key in ["redirect_stderr", "stdout_events_enabled", "stderr_events_enabled"] {
-        keys.check(key, boolean);
-    }
-    for key in ["stdout_capture_maxbytes", "stderr_capture_maxbytes"] {
-        keys.check(key, byte_size);
-    }
     let numprocs = keys.get("numprocs", 1, integer);
     let numprocs_start = keys.get("numprocs_start", 0, integer);
 
@@ -144,10 +149,7 @@ fn one(
     keys.expansions.extend(surroundings.globals.clone());
     let text = keys.raw("environment").map_or("", |value| &value.text);
     let text = keys.expand("environment", text).unwrap_or_default();
-    let own = datatypes::environment(&text).unwrap_or_else(|problem| {
-        keys.fault("environment", &problem, Some("write KEY=\"value\",KEY2=\"value\""));
-        Vec::new()
-    });
+    let own = keys.environment(&text);
     let mut environment = surroundings.environment.clone();
     for (name, value) in &own {
         keys.know(&format!("ENV_{name}"), value.as_str().into());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::datatypes::{self, boolean, byte_size, inet_address, integer, octal};
+use super::datatypes::{boolean, byte_size, inet_address, integer, octal};
 use super::ini::Ini;
 use super::keys::Keys;
 use super::text::strip;
@@ -26,7 +26,7 @@ pub(super) fn supervisord(mut keys: Keys<'_>, surroundings: &mut Surroundings) -
         keys.text(key);
     }
     let directory = keys.text("directory").map(PathBuf::from);
-    keys.check("user", users::user);
+    keys.local("user", users::user);
     keys.check("loglevel", |text| match text.to_lowercase() {
         level if LOGLEVELS.contains(&level.as_str()) => Ok(()),
         _ => Err(format!("'{text}' is none of {}", LOGLEVELS.join(", "))),
@@ -36,10 +36,7 @@ pub(super) fn supervisord(mut keys: Keys<'_>, surroundings: &mut Surroundings) -
     let once = keys.text("environment").unwrap_or_default();
     keys.know("host_node_name", surroundings.host_node_name.as_str().into());
     let text = keys.expand("environment", &once).unwrap_or_default();
-    match datatypes::environment(&text) {
-        Ok(environment) => surroundings.set(environment),
-        Err(problem) => keys.fault("environment", &problem, Some("write KEY=\"value\",KEY2=\"value\"")),
-    }
+    surroundings.set(keys.environment(&text));
     (identifier, directory)
 }
 
@@ -94,7 +91,7 @@ fn inet(mut keys: Keys<'_>) -> Option<String> {
 
 fn unix(mut keys: Keys<'_>, here: &str, environment: &Environment) -> Option<String> {
     credentials(&mut keys);
-    keys.check("chown", users::owner);
+    keys.local("chown", users::owner);
     keys.check("chmod", octal);
     if keys.raw("file").is_none() {
         keys.section_fault("no file=", "file=/run/supervisor.sock");

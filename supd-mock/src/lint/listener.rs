@@ -1,67 +1,20 @@
-//! Listeners that are not started again, that get each other's events, or whose keys nobody knows.
+//! Listeners that are not started again, or that get each other's events.
 
 use std::collections::BTreeMap;
 
 use supd_core::supervisor::Autorestart;
 
-use crate::config::{Reading, Section};
+use crate::config::{ProcessConfig, Reading, Section};
 
 use super::finding::Finding;
-
-/// Every key that supervisord looks up in an `[eventlistener:x]`.
-const KEYS: [&str; 35] = [
-    "autorestart",
-    "autostart",
-    "buffer_size",
-    "command",
-    "directory",
-    "environment",
-    "events",
-    "exitcodes",
-    "killasgroup",
-    "numprocs",
-    "numprocs_start",
-    "priority",
-    "process_name",
-    "redirect_stderr",
-    "result_handler",
-    "serverurl",
-    "startretries",
-    "startsecs",
-    "stderr_capture_maxbytes",
-    "stderr_events_enabled",
-    "stderr_logfile",
-    "stderr_logfile_backups",
-    "stderr_logfile_maxbytes",
-    "stderr_syslog",
-    "stdout_capture_maxbytes",
-    "stdout_events_enabled",
-    "stdout_logfile",
-    "stdout_logfile_backups",
-    "stdout_logfile_maxbytes",
-    "stdout_syslog",
-    "stopasgroup",
-    "stopsignal",
-    "stopwaitsecs",
-    "umask",
-    "user",
-];
 
 pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
     let mut priorities: BTreeMap<i64, Vec<&Section>> = BTreeMap::new();
     for pool in &reading.config.pools {
         let Some(section) = reading.ini.section(&format!("eventlistener:{}", pool.name)) else { continue };
-        misspelled(section, findings);
         let Some(process) = pool.processes.first() else { continue };
-        if process.autorestart != Autorestart::Always && !reading.is_faulty(&section.name, "autorestart") {
-            let problem = match process.autorestart {
-                Autorestart::Never => "autorestart: false, so a listener that has ended is not started again",
-                _ => {
-                    "autorestart: 'unexpected' takes exit status 0 for intended, so a listener that ended with it is not started again"
-                }
-            };
-            let at = reading.at(section, "autorestart");
-            findings.push(Finding::warning(at, section, problem.to_owned(), "autorestart=true"));
+        if !reading.is_faulty(&section.name, "autorestart") {
+            findings.extend(ends_for_good(reading, section, process));
         }
         if !reading.is_faulty(&section.name, "priority") {
             priorities.entry(process.priority).or_default().push(section);
@@ -87,19 +40,20 @@ pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
     }
 }
 
-fn misspelled(section: &Section, findings: &mut Vec<Finding>) {
-    for (key, value) in section.own().filter(|(key, _)| !KEYS.contains(key)) {
-        let distance = |known: &&str| strsim::osa_distance(known, key);
-        let alike =
-            KEYS.into_iter().min_by_key(distance).filter(|known| distance(known) <= 2.min(key.len() / 3));
-        if let Some(alike) = alike {
-            let problem = format!("{key}: no key of supervisord's, which ignores it");
-            findings.push(Finding::warning(
-                value.at.clone(),
-                section,
-                problem,
-                format!("did you mean {alike}?"),
-            ));
+/// A finding for a listener that may end and not be started again.
+fn ends_for_good(reading: &Reading, section: &Section, process: &ProcessConfig) -> Option<Finding> {
+    let codes: Vec<String> = process.exitcodes.iter().map(ToString::to_string).collect();
+    let problem = match process.autorestart {
+        Autorestart::Always => return None,
+        Autorestart::Never => {
+            "autorestart: false, so a listener that has ended is not started again".to_owned()
         }
-    }
+        Autorestart::Unexpected if codes.is_empty() => return None,
+        Autorestart::Unexpected => format!(
+            "autorestart: 'unexpected' takes exit status {} for intended, so a listener that ended with it is not \
+             started again",
+            codes.join(" or ")
+        ),
+    };
+    Some(Finding::warning(reading.at(section, "autorestart"), section, problem, "autorestart=true"))
 }

@@ -4,7 +4,10 @@ mod command;
 mod events;
 mod finding;
 mod listener;
+mod program;
 mod sections;
+mod shell;
+mod spelling;
 
 use std::path::PathBuf;
 
@@ -18,8 +21,9 @@ use self::finding::{Finding, Severity};
 ///
 /// Reads the files as supervisord 4.3.0 does, with what they include, in the environment that supd-mock itself was
 /// started with. Each finding is a line on standard output, with its file and line, why it matters, and a cure. An
-/// error keeps supervisord or a process from starting, or a listener from hearing anything; a warning loses or doubles
-/// events.
+/// error keeps supervisord or a process from starting, or a listener from hearing anything; a warning is for what loses
+/// or doubles events, or is not what it looks like. --elsewhere is for a check of files that are to be installed on
+/// another machine, in CI for one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Lint {
     /// Configurations to read, each by itself
@@ -33,6 +37,11 @@ pub(crate) struct Lint {
     /// Say instead what supervisord makes of each file, as one JSON object a file
     #[arg(long, conflicts_with = "json")]
     dump: bool,
+
+    /// Leave out what depends on this machine: programs in PATH and elsewhere, users and groups, variables of the
+    /// environment, and included files with an absolute path
+    #[arg(long, conflicts_with = "dump")]
+    elsewhere: bool,
 }
 
 /// Its exit status is 1 when a file has errors or cannot be read; warnings alone leave it 0.
@@ -44,7 +53,8 @@ pub(crate) fn run(args: &Lint) -> anyhow::Result<u8> {
             let dump = serde_json::to_string(&config).expect("a configuration has only names as keys");
             return stdio::print((dump + "\n").as_bytes()).map(|()| 0);
         }
-        let findings = findings(&Reading::of(file, &environment)?, &environment);
+        let here = (!args.elsewhere).then_some(&environment);
+        let findings = findings(&Reading::of(file, &environment)?, here);
         let line = |finding: &Finding| {
             if args.json { finding.to_json() + "\n" } else { finding.to_string() + "\n" }
         };
@@ -54,13 +64,15 @@ pub(crate) fn run(args: &Lint) -> anyhow::Result<u8> {
     }))
 }
 
-/// All findings, by file and line.
-fn findings(reading: &Reading, environment: &Environment) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = reading.faults.iter().map(Finding::from).collect();
-    sections::check(reading, &mut findings);
+/// All findings, by file and line; those that depend on this machine only with its environment.
+fn findings(reading: &Reading, here: Option<&Environment>) -> Vec<Finding> {
+    let faults = reading.faults.iter().filter(|fault| here.is_some() || !fault.local);
+    let mut findings: Vec<Finding> = faults.map(Finding::from).collect();
+    spelling::check(reading, &mut findings);
+    sections::check(reading, here.is_some(), &mut findings);
     events::check(reading, &mut findings);
     listener::check(reading, &mut findings);
-    command::check(reading, environment.get("PATH").map(String::as_str), &mut findings);
+    command::check(reading, here, &mut findings);
     // One section's processes have the same troubles.
     let mut seen = Vec::new();
     findings.retain(|finding| {

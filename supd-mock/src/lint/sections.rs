@@ -4,7 +4,8 @@ use crate::config::{Missed, Reading, is_pattern};
 
 use super::finding::Finding;
 
-pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
+/// Files that are named by absolute path are looked for `here` only.
+pub(super) fn check(reading: &Reading, here: bool, findings: &mut Vec<Finding>) {
     for section in &reading.ini.sections {
         let first = section.at();
         for again in &section.headers[1..] {
@@ -34,6 +35,7 @@ pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
         match missed {
             // A directory that has no files yet is as usual as not.
             Missed::Nothing { pattern, .. } if is_pattern(pattern) => {}
+            Missed::Nothing { pattern, .. } if pattern.starts_with('/') && !here => {}
             Missed::Nothing { at, pattern } => {
                 let problem = format!("files: there is no '{pattern}', which supervisord only logs");
                 findings.push(Finding::warning(

@@ -47,7 +47,7 @@ impl Command {
     /// # Errors
     /// A one-line message.
     pub(super) fn parse(line: &str) -> Result<Option<Self>, String> {
-        let words = words::split(line)?;
+        let words = words::split(line).map_err(|error| error.problem)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let own = |text: &str| text.to_owned();
         Ok(Some(match words[..] {

@@ -6,7 +6,8 @@ from supervisor.datatypes import RestartUnconditionally, RestartWhenExitUnexpect
 
 AUTORESTART = {RestartUnconditionally: "always", RestartWhenExitUnexpected: "unexpected", False: "never"}
 SAME = ("name", "command", "directory", "umask", "serverurl", "priority", "autostart", "startsecs", "startretries",
-        "exitcodes", "stopwaitsecs", "stopasgroup", "killasgroup")
+        "exitcodes", "stopwaitsecs", "stopasgroup", "killasgroup", "redirect_stderr", "stdout_events_enabled", "stderr_events_enabled",
+        "stdout_capture_maxbytes", "stderr_capture_maxbytes")
 
 
 def words(command):
