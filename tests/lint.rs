@@ -34,6 +34,76 @@ fn every_fault_is_found_at_its_line() {
 }
 
 #[test]
+fn what_supervisord_passes_over_is_found_on_the_line_where_it_stands() {
+    let sandbox = Sandbox::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lint");
+    let expected = std::fs::read_to_string(data.join("quiet-faults.txt")).unwrap();
+    lint(&sandbox).current_dir(data).arg("quiet-faults.conf").assert().code(1).stdout(expected);
+}
+
+#[test]
+fn elsewhere_other_programs_users_variables_and_files_may_be_there() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "x.conf",
+        "[supervisord]\nuser=no-such-user\n[include]\nfiles=/nowhere/x.conf\n\
+         [unix_http_server]\nfile=/x\nchown=nobody:no-such-group\n\
+         [program:x]\ncommand=no-such-program %(ENV_NO_SUCH_VARIABLE)s\nuser=no-such-user\n\
+         [program:y]\ncommand=/no/such/program\n",
+    );
+    let here = String::from_utf8(lint(&sandbox).arg("x.conf").output().unwrap().stdout).unwrap();
+    let lines: Vec<&str> = here.lines().filter_map(|line| line.split(':').nth(1)).collect();
+    assert_eq!(lines, ["2", "4", "7", "9", "10", "12"], "{here}");
+    lint(&sandbox).args(["--elsewhere", "x.conf"]).assert().code(0).stdout("");
+    // What is wrong anywhere still is.
+    sandbox
+        .write("y.conf", "[supervisord]\n[program:x]\ncommand=no-such-program | %(nobody)s\nstartsecs=a\n");
+    let said = lint(&sandbox).args(["--elsewhere", "y.conf"]).assert().code(1).get_output().stdout.clone();
+    assert_eq!(String::from_utf8(said).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_byte_order_mark_is_one_fault_and_hides_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.write("x.conf", "\u{feff}[supervisord]\nloglevel=loud\n");
+    let said = String::from_utf8(lint(&sandbox).arg("x.conf").output().unwrap().stdout).unwrap();
+    let [mark, loglevel] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(mark.starts_with("x.conf:1: error: the file begins with a byte order mark"), "{mark}");
+    assert!(mark.ends_with("; cure: save it as UTF-8 without a byte order mark"), "{mark}");
+    assert!(loglevel.starts_with("x.conf:2: error: [supervisord] loglevel"), "{loglevel}");
+}
+
+#[test]
+fn events_that_some_program_makes_are_waited_for_with_reason() {
+    let listener = |events| {
+        format!("[eventlistener:x]\ncommand=true\nevents={events}\nautorestart=true\nbuffer_size=100\n")
+    };
+    for (events, maker) in [
+        ("PROCESS_LOG", "stderr_events_enabled=true"),
+        ("PROCESS_LOG_STDOUT", "stdout_events_enabled=true"),
+        ("PROCESS_COMMUNICATION", "stdout_capture_maxbytes=1MB"),
+        ("PROCESS_COMMUNICATION_STDERR", "stderr_capture_maxbytes=1MB"),
+    ] {
+        let program = format!("[program:y]\ncommand=true\n{maker}\n");
+        assert_eq!(found(&(listener(events) + &program)), "", "{events}");
+        // With its errors in its output, it has no stderr of its own.
+        let silent =
+            if maker.starts_with("stderr") { program + "redirect_stderr=true\n" } else { String::new() };
+        let said = found(&(listener(events) + &silent));
+        assert!(said.contains(&format!("events: {events} never comes, because no program has")), "{said}");
+    }
+    assert_eq!(found(&listener("PROCESS_STATE,EVENT").replace("PROCESS_STATE,", "")), "");
+}
+
+#[test]
+fn exit_statuses_that_count_as_intended_are_those_of_the_file() {
+    let listener = "[eventlistener:x]\ncommand=true\nevents=TICK\n";
+    assert!(found(listener).contains("takes exit status 0 for intended"));
+    assert!(found(&format!("{listener}exitcodes=2,7\n")).contains("takes exit status 2 or 7 for intended"));
+    assert_eq!(found(&format!("{listener}exitcodes=\n")), "");
+}
+
+#[test]
 fn the_configurations_that_people_begin_with_are_without_findings() {
     let sandbox = Sandbox::new();
     let echo = peers().join("supervisor-4.3.0/bin/echo_supervisord_conf");

@@ -8,6 +8,7 @@ mod program;
 mod sections;
 mod shell;
 mod spelling;
+mod unheard;
 
 use std::path::PathBuf;
 
@@ -72,6 +73,7 @@ fn findings(reading: &Reading, here: Option<&Environment>) -> Vec<Finding> {
     sections::check(reading, here.is_some(), &mut findings);
     events::check(reading, &mut findings);
     listener::check(reading, &mut findings);
+    unheard::check(reading, &mut findings);
     command::check(reading, here, &mut findings);
     // One section's processes have the same troubles.
     let mut seen = Vec::new();
