@@ -34,10 +34,10 @@ pub(crate) fn reaped_cpu() -> anyhow::Result<Duration> {
     Ok(cpu_of(UsageWho::RUSAGE_CHILDREN)?.all)
 }
 
-/// What descendants that are alive have used up to now, as the scheduler counts it. `getrusage` will tell of them
-/// only once they have been reaped.
+/// What descendants that are alive have used up to now, with what they have reaped. `getrusage` will tell of them only
+/// once they have been reaped themselves.
 pub(crate) fn living_cpu() -> Duration {
-    descendants().into_iter().map(scheduled).sum()
+    descendants().into_iter().map(used).sum()
 }
 
 /// Resident memory of all descendants that are alive, in bytes: the most that each ever had, added up. What they
@@ -72,9 +72,31 @@ fn descendants() -> Vec<u32> {
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
+/// What follows the name in /proc/PID/stat: the state, the parent, and so on.
+fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // A process's name may hold anything; its closing parenthesis is the last.
-    stat[stat.rfind(')')? + 1..].split_whitespace().nth(1)?.parse().ok()
+    Some(stat[stat.rfind(')')? + 1..].split_whitespace().map(str::to_owned).collect())
+}
+
+/// Processor time of a process and of all that it has reaped. Of what has ended, threads and children, the kernel
+/// tells in clock ticks only: that may be up to two ticks too little.
+fn used(pid: u32) -> Duration {
+    // utime and stime, cutime and cstime.
+    let [own, reaped] = [11, 13].map(|first| {
+        let stat = stat(pid).unwrap_or_default();
+        let ticks = stat.iter().skip(first).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        ticks_of(ticks.sum())
+    });
+    scheduled(pid).max(own) + reaped
+}
+
+/// So many clock ticks, the unit of most that the kernel counts; 10 ms each almost everywhere.
+pub(crate) fn ticks_of(number: u64) -> Duration {
+    Duration::from_secs(number).div_f64(rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// The first number of each thread's schedstat is the time it ran, in nanoseconds.
@@ -103,10 +125,25 @@ mod tests {
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         assert!(descendants().contains(&child.id()));
         assert!(high_water(child.id()).unwrap() > 0);
-        assert!(scheduled(child.id()) > Duration::ZERO);
+        assert!(used(child.id()) > Duration::ZERO);
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(high_water(child.id()), None);
         assert!(own_cpu().unwrap().all > Duration::ZERO);
+    }
+    #[test]
+    fn what_a_process_has_reaped_is_its_own() {
+        // A subshell that goes on until it has used 5 ticks, and its parent, which waits for the end of its input.
+        let script = "(while read -r s </proc/self/stat; set -- $s; [ $((${14} + ${15})) -lt 5 ]; do :; done); \
+                      echo; read -r end";
+        let mut command = std::process::Command::new("/bin/sh");
+        let pipe = std::process::Stdio::piped;
+        let mut child = command.args(["-c", script]).stdin(pipe()).stdout(pipe()).spawn().unwrap();
+        let stdout = child.stdout.as_mut().unwrap();
+        std::io::Read::read_exact(stdout, &mut [0]).unwrap();
+        assert!(used(child.id()) >= ticks_of(4), "{:?}", used(child.id()));
+        assert!(scheduled(child.id()) < ticks_of(4));
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 }
