@@ -39,12 +39,14 @@ pub(crate) struct Figure {
     pub(crate) label: &'static str,
     pub(crate) unit: Unit,
     pub(crate) value: f64,
+    /// The least and the most of several rounds.
+    pub(crate) spread: (f64, f64),
 }
 
 impl Figures {
     /// All of them, always in the same order.
     pub(crate) fn list(&self) -> Vec<Figure> {
-        let figure = |key, label, unit, value| Figure { key, label, unit, value };
+        let figure = |key, label, unit, value| Figure { key, label, unit, value, spread: (value, value) };
         let seconds = |key, label, time: Duration| figure(key, label, Unit::Seconds, time.as_secs_f64());
         let latency = |key, label, nanos: u64| seconds(key, label, Duration::from_nanos(nanos));
         let at = |quantile| self.latency.value_at_quantile(quantile);
@@ -73,20 +75,21 @@ impl Figures {
     }
 }
 
-/// The median of each figure.
+/// The median of each figure, and its spread.
 pub(crate) fn medians(rounds: &[Figures]) -> Vec<Figure> {
     let lists: Vec<Vec<Figure>> = rounds.iter().map(Figures::list).collect();
     let first = lists.first().map(Vec::as_slice).unwrap_or_default();
     let median_of = |(at, figure): (usize, &Figure)| {
-        let values = lists.iter().map(|list| list[at].value).collect();
-        Figure { value: median(values), ..*figure }
+        let mut values: Vec<f64> = lists.iter().map(|list| list[at].value).collect();
+        values.sort_by(f64::total_cmp);
+        let spread = values.first().copied().zip(values.last().copied()).unwrap_or(figure.spread);
+        Figure { value: median(&values), spread, ..*figure }
     };
     first.iter().enumerate().map(median_of).collect()
 }
 
-/// Of an even number the mean of the middle two.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
+/// Of sorted values; of an even number the mean of the middle two.
+fn median(values: &[f64]) -> f64 {
     let middle = values.len() / 2;
     match values.len() % 2 {
         0 => f64::midpoint(values[middle - 1], values[middle]),
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_median_stands_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&[1.0, 2.0, 3.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 3.0, 4.0]), 2.5);
     }
 }

@@ -1,6 +1,7 @@
 //! `supd-mock bench`: how fast a listener takes events, and what they cost it.
 
 mod answers;
+mod digits;
 mod drive;
 mod figures;
 mod measure;
@@ -26,10 +27,11 @@ const NAME: &str = "listener";
 /// The listener is started as by 'replay', and gets each event as soon as it is READY for it. Measured are: events a
 /// second; latency, from writing an event to reading its result; CPU an event, user and system, of all the listener's
 /// processes and what they start, from READY to their end (what runs later than READY counts, a pipeline's start
-/// included); the time from start to READY (of the last process, the
-/// shell that sets the signals included); peak memory, the resident maximum of each living process added up, looked at
-/// every second; drain, the time from closing standard input to the end of the last process. What supd-mock itself
-/// used for an event is stated too; most of it is waking the listener and being woken. 'taskset -c 0 supd-mock bench …'
+/// included; what ended before READY does not, to within two clock ticks a process); the time from start to READY (of
+/// the last process, the shell that sets the signals included); peak memory, the resident maximum of each living
+/// process added up, looked at every second; drain, the time from closing standard input to the end of the last
+/// process. What supd-mock itself used for an event is stated too, and what of it was outside the kernel where that is
+/// more than a few clock ticks; most of it is waking the listener and being woken. 'taskset -c 0 supd-mock bench …'
 /// keeps both on one processor, which leaves out what it costs to wake another. A rejected event is sent again; the
 /// hundredth rejection ends the run.
 #[derive(Debug, clap::Args)]
@@ -52,7 +54,8 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "COMMAND")]
     vs: Vec<OsString>,
 
-    /// How often to measure each in turn; the medians are shown [default: 1, with --vs 3]
+    /// How often to measure each in turn; the medians are shown, and whether they differ by more than the rounds do
+    /// [default: 1, with --vs 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 
