@@ -3,6 +3,7 @@
 use crate::config::words::marked;
 use crate::config::{Environment, Origin, ProcessConfig, Reading, Section, Value};
 
+use super::builtin::first_word;
 use super::finding::Finding;
 use super::{program, shell};
 
@@ -38,12 +39,11 @@ fn check_one(
         return findings.push(Finding::error(command.at.clone(), section, problem, "name a program"));
     };
     let meant_for_shell = shell::check(&words, section.name_after("eventlistener").is_some());
-    let is_shells = shell::is_shells_word(first);
     for shell::Found { offset, problem, cure, is_error } in meant_for_shell {
         let finding = if is_error { Finding::error } else { Finding::warning };
         findings.push(finding(at(offset), section, problem, cure));
     }
-    let Some(environment) = here.filter(|_| !is_shells) else { return };
+    let Some(environment) = here.filter(|_| first_word(first).is_none()) else { return };
     let path = environment.get("PATH").map(String::as_str);
     let own = reading.config.directory.as_deref();
     let missing = program::missing(process, &first.plain(), path, own);

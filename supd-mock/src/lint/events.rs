@@ -2,7 +2,7 @@
 
 use supd_core::EventPattern;
 
-use crate::config::{Pool, Reading, Section};
+use crate::config::{Origin, Pool, Reading, Section};
 
 use super::finding::Finding;
 
@@ -31,6 +31,13 @@ pub(super) fn check(reading: &Reading, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The line of `events=` that names an event.
+pub(super) fn at(reading: &Reading, section: &Section, event: &str) -> Origin {
+    let Some(value) = reading.ini.value(section, "events") else { return section.at().clone() };
+    let names = |line: &str| line.split(',').any(|name| name.trim().eq_ignore_ascii_case(event));
+    value.at_line(value.text.split('\n').position(names).unwrap_or(0))
+}
+
 /// A finding for each family that is named beside its members.
 fn overlap(reading: &Reading, section: &Section, events: &[EventPattern]) -> Vec<Finding> {
     let names: Vec<String> = events.iter().map(ToString::to_string).collect();
@@ -42,7 +49,8 @@ fn overlap(reading: &Reading, section: &Section, events: &[EventPattern]) -> Vec
     let finding = |(family, members): (&EventPattern, String)| {
         let problem =
             format!("events: {family} includes {members}, so the listener gets these events more than once");
-        Finding::warning(reading.at(section, "events"), section, problem, format!("remove {members}"))
+        let first = members.split(',').next().unwrap_or_default();
+        Finding::warning(at(reading, section, first), section, problem, format!("remove {members}"))
     };
     events.iter().filter_map(|family| Some((family, members(family)?))).map(finding).collect()
 }

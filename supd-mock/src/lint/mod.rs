@@ -1,5 +1,6 @@
 //! `supd-mock lint`: what would go wrong with a supervisord.conf, before it does.
 
+mod builtin;
 mod command;
 mod events;
 mod finding;

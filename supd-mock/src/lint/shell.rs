@@ -2,37 +2,13 @@
 
 use crate::config::words::{Quoting, Word};
 
+use super::builtin::first_word;
+
 /// Programs that run the word after `-c`, `-e` or the like, by a shell or by themselves: a `$` in it is theirs. Versions
 /// left out.
 const INTERPRETERS: [&str; 22] = [
     "Rscript", "ash", "bash", "busybox", "dash", "fish", "flock", "ksh", "lua", "mksh", "node", "nodejs",
     "perl", "php", "python", "rbash", "ruby", "runuser", "script", "sh", "su", "zsh",
-];
-
-/// A shell's own commands, with what supervisord has instead; most have nothing.
-const BUILTINS: [(&str, &str); 22] = [
-    (".", ""),
-    ("[[", ""),
-    ("alias", ""),
-    ("case", ""),
-    ("cd", "directory=…, and the command without cd"),
-    ("eval", ""),
-    ("exec", "leave exec out"),
-    ("export", "environment=NAME=\"…\", and the command without export"),
-    ("for", ""),
-    ("if", ""),
-    ("popd", ""),
-    ("pushd", "directory=…, and the command without pushd"),
-    ("set", ""),
-    ("shopt", ""),
-    ("source", ""),
-    ("trap", ""),
-    ("ulimit", ""),
-    ("umask", "umask=…, and the command without umask"),
-    ("unset", ""),
-    ("until", ""),
-    ("wait", ""),
-    ("while", ""),
 ];
 
 /// What to say of it.
@@ -78,37 +54,6 @@ pub(super) fn check(words: &[Word], listener: bool) -> Vec<Found> {
         Some(_) if !others.is_empty() => found(&syntax, listener).into_iter().collect(),
         first => first.into_iter().chain(found(&syntax, listener)).collect(),
     }
-}
-
-/// Whether the command begins with what is no program's name.
-pub(super) fn is_shells_word(first: &Word) -> bool {
-    first_word(first).is_some()
-}
-
-fn first_word(word: &Word) -> Option<Found> {
-    let (bare, text) = (word.bare(), word.plain());
-    let (problem, cure) = if bare.starts_with('~') {
-        let home = bare.starts_with("~/");
-        let cure = if home { "the whole path, or %(ENV_HOME)s for ~" } else { "the whole path" };
-        (format!("command: '{text}' begins with ~, which only a shell replaces"), cure.to_owned())
-    } else if let Some(name) = assigned(&bare) {
-        let problem = format!("command: '{text}' is a shell's way to set a variable, not a program");
-        (problem, format!("environment={name}=\"…\", or env in front"))
-    } else {
-        let own = BUILTINS.iter().find(|(name, _)| *name == bare).map(|(_, cure)| *cure);
-        let cure = own.or(bare.starts_with(['(', '{']).then_some(""))?;
-        let problem = format!("command: '{text}' is a shell's own, not a program");
-        (problem, if cure.is_empty() { "sh -c '…'" } else { cure }.to_owned())
-    };
-    Some(Found { offset: word.offset, problem, cure, is_error: true })
-}
-
-/// The name in `NAME=value`.
-fn assigned(bare: &str) -> Option<&str> {
-    let (name, _) = bare.split_once('=')?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (name.chars().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty())
-        .then_some(name)
 }
 
 fn found(syntax: &[Syntax], listener: bool) -> Option<Found> {

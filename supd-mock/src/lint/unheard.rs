@@ -2,6 +2,7 @@
 
 use crate::config::{ProcessConfig, Reading, Section};
 
+use super::events;
 use super::finding::Finding;
 
 /// What has to be set, somewhere, for an event to come.
@@ -85,11 +86,5 @@ fn never(reading: &Reading, section: &Section, event: &str) -> Option<Finding> {
     let keys: Vec<String> = named.iter().map(|stream| format!("{stream}_{suffix}")).collect();
     let problem = format!("events: {event} never comes, because no program has {}", keys.join(" or "));
     let cure = format!("{}={value} in the programs that are to be heard", keys[0]);
-    let before =
-        reading.ini.value(section, "events").map_or_else(String::new, |value| value.text.to_uppercase());
-    let at = reading.ini.value(section, "events").map_or_else(
-        || section.at().clone(),
-        |value| value.at_end_of(&before[..before.find(event).unwrap_or(0)]),
-    );
-    Some(Finding::warning(at, section, problem, cure))
+    Some(Finding::warning(events::at(reading, section, event), section, problem, cure))
 }
