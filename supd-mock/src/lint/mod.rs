@@ -56,7 +56,11 @@ pub(crate) fn run(args: &Lint) -> anyhow::Result<u8> {
             return stdio::print((dump + "\n").as_bytes()).map(|()| 0);
         }
         let here = (!args.elsewhere).then_some(&environment);
-        let findings = findings(&Reading::of(file, &environment)?, here);
+        let mut findings = findings(&Reading::of(file, &environment)?, here);
+        // As messages of less weight, with -q.
+        findings.retain(|finding| {
+            finding.severity == Severity::Error || log::max_level() > log::LevelFilter::Error
+        });
         let line = |finding: &Finding| {
             if args.json { finding.to_json() + "\n" } else { finding.to_string() + "\n" }
         };
