@@ -349,6 +349,16 @@ fn a_listener_that_cannot_be_started_fails_at_once() {
 }
 
 #[test]
+fn without_a_reader_the_status_still_tells() {
+    let sandbox = Sandbox::new();
+    for (listener, status) in [("sh -c 'exit 3'", 1), ("supd-listen -o out", 0)] {
+        let script = format!("supd-mock check --only start -- {listener} | true; echo ${{PIPESTATUS[0]}}");
+        let assert = sandbox.tool("bash").args(["-c", &script]).assert().success();
+        assert.stdout(format!("{status}\n")).stderr("");
+    }
+}
+
+#[test]
 fn cases_can_be_listed_and_chosen() {
     let sandbox = Sandbox::new();
     let list = |words: &str| {

@@ -1,8 +1,13 @@
-//! How supd-listen ends: when it is stopped, when its pipeline dies, when supervisord does.
+//! How supd-listen ends: when it is stopped, when its pipeline dies, when supervisord does. And how supd-mock does, with
+//! all that it has started.
+
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use crate::harness::{Listener, OK_READY, Sandbox, big_log, tick, until};
+use crate::harness::{
+    Listener, OK_READY, Running, Sandbox, big_log, processes_running, processes_with, tick, until,
+};
 
 #[test]
 fn a_dead_pipeline_ends_it_without_an_event_and_without_a_result() {
@@ -207,4 +212,42 @@ fn a_fifo_whose_reader_leaves_ends_it() {
     listener.expect("READY\n");
     drop(reader);
     assert_eq!(listener.running.status(), 1);
+}
+
+#[test]
+fn a_signal_ends_supd_mock_and_all_that_it_has_started() {
+    // The listener is deaf to signals, and so is what it has started in a session of its own.
+    let listener = "trap '' TERM HUP INT; setsid sleep 1000 & echo READY; read -r header; sleep 1000";
+    for (command, signal) in [
+        ("check --timeout 1h", Signal::INT),
+        ("check --timeout 1h", Signal::TERM),
+        ("bench --timeout 1h", Signal::INT),
+        ("bench --members 2 --timeout 1h", Signal::HUP),
+        ("replay --timeout 1h", Signal::INT),
+        ("play", Signal::TERM),
+    ] {
+        let sandbox = Sandbox::new();
+        let script = format!("exec supd-mock {command} -- sh -c \"{listener}\"");
+        let mut sh = sandbox.spawnable("sh");
+        sh.args(["-c", &script]).env("SUPD_TEST", sandbox.path("")).stdin(Stdio::piped());
+        let mut running = Running(sh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let mark = format!("SUPD_TEST={}", sandbox.path("").display());
+        until("the listener runs", || !processes_running(&mark, "sleep").is_empty());
+        running.signal(signal);
+        assert_eq!(running.status(), 128 + signal.as_raw(), "{command}");
+        assert!(processes_with(&mark).is_empty(), "{command}");
+    }
+}
+
+#[test]
+fn what_nohup_ignores_stays_ignored() {
+    let sandbox = Sandbox::new();
+    let listener = "echo READY; touch started; cat hold >/dev/null";
+    sandbox.sh("mkfifo hold").assert().success();
+    let script = format!("trap '' HUP; exec supd-mock check --only start -- sh -c '{listener}'");
+    let mut sh = sandbox.spawnable("sh");
+    let mut running = Running(sh.args(["-c", &script]).stdout(Stdio::null()).spawn().unwrap());
+    until("the listener runs", || sandbox.path("started").exists());
+    running.signal(Signal::HUP);
+    assert_eq!(running.status(), 0);
 }

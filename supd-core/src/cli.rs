@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::describe::printable;
+use crate::interruption::Interrupted;
 use crate::stdio::ClosedStdout;
 
 /// Everything was done.
@@ -28,12 +29,15 @@ impl fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 /// Runs a program's body and turns its end into an exit status: the status it gives; 0 when the reader of its output
-/// has left; 2 for a [`Usage`] error and 1 for any other, after one line on stderr.
+/// has left; 2 for a [`Usage`] error and 1 for any other, after one line on stderr. [`Interrupted`] ends it by the signal.
 pub fn run(name: &'static str, body: impl FnOnce() -> anyhow::Result<u8>) -> ExitCode {
     match body() {
         Ok(status) => status.into(),
         Err(error) if error.is::<ClosedStdout>() => DONE.into(),
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                interrupted.obey();
+            }
             say(name, &format!("{error:#}"));
             if error.is::<Usage>() { USAGE } else { FAILED }.into()
         }

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod event;
 pub mod family;
 pub mod input;
+pub mod interruption;
 pub mod kind;
 pub mod listener;
 mod partial;

@@ -4,6 +4,7 @@ mod answers;
 mod digits;
 mod drive;
 mod figures;
+mod interrupted;
 mod measure;
 mod member;
 mod numbered;
@@ -16,6 +17,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use supd_core::interruption::Interruption;
 use supd_core::signals::{SIGCHLD, SignalPipe};
 use supd_core::{cli, stdio};
 
@@ -91,12 +93,14 @@ impl Bench {
 
 pub(crate) fn run(args: &Bench) -> anyhow::Result<u8> {
     let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
+    let interruption = Interruption::watch().context("catch the signals that end us")?;
     let commands = args.commands();
     let mut rounds: Vec<_> = commands.iter().map(|_| Vec::new()).collect();
     // In turn, so that what else the machine does meets all of them.
     for _ in 0..args.rounds() {
         for ((words, command), rounds) in commands.iter().zip(&mut rounds) {
-            rounds.push(trial::run(args, words, &sigchld).with_context(|| format!("bench '{command}'"))?);
+            let trial = interrupted::heed(&interruption, || trial::run(args, words, &sigchld));
+            rounds.push(trial.with_context(|| format!("bench '{command}'"))?);
         }
     }
     let result = |((_, command), rounds): ((_, String), Vec<_>)| report::Result {

@@ -28,8 +28,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use supd_core::children::Children;
+use supd_core::interruption::Interruption;
 use supd_core::signals::{SIGCHLD, SignalPipe};
-use supd_core::{LenUnit, cli, stdio};
+use supd_core::stdio::{self, ClosedStdout};
+use supd_core::{LenUnit, cli};
 
 use case::{Entry, Failure, Section};
 use report::{Form, Judged, Outcome, Run};
@@ -103,6 +105,7 @@ pub(crate) struct Setting {
     timeout: Duration,
     len: LenUnit,
     sigchld: SignalPipe,
+    interruption: Interruption,
 }
 
 pub(crate) fn run(args: &Check) -> anyhow::Result<u8> {
@@ -116,22 +119,31 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<u8> {
         timeout: args.timeout,
         len: args.len,
         sigchld: SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?,
+        interruption: Interruption::watch().context("catch the signals that end us")?,
     };
     Children::adopt_orphans().context("become a subreaper")?;
     let words: Vec<_> = args.listener.iter().map(|word| word.to_string_lossy()).collect();
     let mut report = args.report.start(Run { listener: words.join(" "), strict: args.strict });
     let began = Instant::now();
-    stdio::print(report.begin(&entries).as_bytes())?;
+    tell(&report.begin(&entries))?;
     let mut judged = Vec::new();
     let mut reasons = Reasons::default();
     for entry in entries {
         let result = reasons.judge(&setting, entry)?;
-        stdio::print(report.case(&result).as_bytes())?;
+        tell(&report.case(&result))?;
         judged.push(result);
     }
-    stdio::print(report.end(&judged, began.elapsed()).as_bytes())?;
+    tell(&report.end(&judged, began.elapsed()))?;
     let failed = judged.iter().any(|result| result.is_fatal(args.strict));
     Ok(if failed { cli::FAILED } else { cli::DONE })
+}
+
+/// Part of the report. Where nobody reads it any more, the exit status still tells.
+fn tell(text: &str) -> anyhow::Result<()> {
+    match stdio::print(text.as_bytes()) {
+        Err(error) if error.is::<ClosedStdout>() => Ok(()),
+        result => result,
+    }
 }
 
 /// Which cases were not passed, and the one that is the reason.
@@ -158,6 +170,7 @@ fn attempt(setting: &Setting, entry: Entry) -> anyhow::Result<Outcome> {
     let mut session = Session::start(setting)?;
     let verdict = (entry.case.run)(&mut session);
     let transcript = session.finish()?;
+    setting.interruption.check()?;
     match verdict {
         Ok(()) => Ok(Outcome::Passed),
         Err(error) => Ok(Outcome::Failed(error.downcast::<Failure>()?, transcript)),

@@ -45,6 +45,8 @@ pub(crate) struct Session<'a> {
     pub(super) transcript: Transcript,
     /// Number of the event that was made last.
     pub(super) serial: u64,
+    /// Whether it is being cleared away, which no signal interrupts.
+    is_over: bool,
 }
 
 impl<'a> Session<'a> {
@@ -60,6 +62,7 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             transcript: Transcript::default(),
             serial: 0,
+            is_over: false,
         })
     }
 
@@ -209,6 +212,7 @@ impl<'a> Session<'a> {
 
     /// Ends everything that is left, and hands out what was said.
     pub(crate) fn finish(mut self) -> anyhow::Result<Transcript> {
+        self.is_over = true;
         // What its programs wrote last is evidence.
         self.turn(Instant::now())?;
         let until = Instant::now() + AFTER_KILL;
@@ -247,6 +251,7 @@ impl<'a> Session<'a> {
         let spare = self.setting.sigchld.as_fd();
         let mut fds = [
             (Some(spare), PollFlags::IN),
+            (Some(self.setting.interruption.as_fd()).filter(|_| !self.is_over), PollFlags::IN),
             (stdout.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
             (stderr.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
             (waiting.map(OwnedFd::as_fd), PollFlags::OUT),
@@ -254,7 +259,10 @@ impl<'a> Session<'a> {
         .map(|(fd, flags)| fd.map_or((spare, PollFlags::empty()), |fd| (fd, flags)))
         .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
         stdio::poll(&mut fds, Some(until)).context("wait for the listener")?;
-        let [_, out, err, input] = fds.map(|fd| !fd.revents().is_empty());
+        let [_, interrupted, out, err, input] = fds.map(|fd| !fd.revents().is_empty());
+        if interrupted {
+            self.setting.interruption.check()?;
+        }
         self.setting.sigchld.take();
         if input {
             self.write()?;

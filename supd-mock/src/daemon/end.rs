@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
-use supd_core::cli;
+use supd_core::{cli, stdio};
 
 use super::{Daemon, Happening};
 
-/// How long what was killed may take to be gone.
+/// How long everything that was killed may take to be gone.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
 impl Daemon {
@@ -70,10 +71,18 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
-    /// Whatever ends us early, no listener outlives us: it has a process group of its own, so nobody else would end it.
+    /// Whatever is left, which is something only when an error or a signal ends us, is killed: a listener has a process
+    /// group of its own, so nobody else would end it.
     fn drop(&mut self) {
-        if !self.is_gone() {
+        let until = Instant::now() + AFTER_KILL;
+        self.children.reap();
+        while !self.children.none_left() && Instant::now() < until {
             self.signal_all(Signal::KILL);
+            let mut fds = [PollFd::new(&self.sigchld, PollFlags::IN)];
+            // An orphan becomes ours when its parent has ended, and is signalled the next time.
+            let _ = stdio::poll(&mut fds, Some(until.min(Instant::now() + Duration::from_millis(20))));
+            self.sigchld.take();
+            self.children.reap();
         }
     }
 }

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use supd_core::children::{Children, End};
+use supd_core::interruption::Interruption;
 use supd_core::signals::{SIGCHLD, SignalPipe};
 use supd_core::stdio;
 use supd_core::supervisor::{Id, PoolConfig, ProcessConfig, Report, Step, Supervisor};
@@ -64,6 +65,7 @@ pub(crate) struct Daemon {
     /// Standard errors of processes that have ended, still held by their descendants.
     lingering: Vec<OwnedFd>,
     sigchld: SignalPipe,
+    interruption: Interruption,
     faults: Faults,
     transcript: Option<Transcript>,
     happenings: Vec<Happening>,
@@ -81,6 +83,7 @@ impl Daemon {
         say: Say,
     ) -> anyhow::Result<Self> {
         let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
+        let interruption = Interruption::watch().context("catch the signals that end us")?;
         Children::adopt_orphans().context("become a subreaper")?;
         let programs: Vec<Program> = sections
             .iter()
@@ -97,6 +100,7 @@ impl Daemon {
             programs,
             lingering: Vec::new(),
             sigchld,
+            interruption,
             faults,
             transcript,
             happenings: Vec::new(),
@@ -136,6 +140,7 @@ impl Daemon {
         stdio::poll(&mut fds, until).context("wait for the listeners")?;
         let ready = fds.iter().zip(&watched).filter(|(fd, _)| !fd.revents().is_empty());
         let ready: Vec<Meaning> = ready.map(|(_, &(_, _, meaning))| meaning).collect();
+        self.interruption.check()?;
         self.sigchld.take();
         // From the last, since an index must hold until it is used.
         for meaning in ready.into_iter().rev() {
@@ -151,7 +156,8 @@ impl Daemon {
     }
 
     fn watched<'a>(&'a self, awaited: Option<BorrowedFd<'a>>) -> Vec<(BorrowedFd<'a>, PollFlags, Meaning)> {
-        let mut watched = vec![(self.sigchld.as_fd(), PollFlags::IN, Meaning::Other)];
+        let signals = [self.sigchld.as_fd(), self.interruption.as_fd()];
+        let mut watched = signals.map(|fd| (fd, PollFlags::IN, Meaning::Other)).to_vec();
         watched.extend(awaited.map(|fd| (fd, PollFlags::IN, Meaning::Other)));
         for (id, running) in self.running.iter().enumerate() {
             let Some(Running { process, outgoing, pace, .. }) = running else { continue };
