@@ -12,6 +12,7 @@ mod generate;
 mod lint;
 mod listeners;
 mod play;
+mod proc;
 mod process;
 mod renumber;
 mod replay;

@@ -35,16 +35,22 @@ pub(crate) const SECTION: Section = Section {
             why: "A listener is a loop; each start of it costs a second in which nothing is delivered.",
             needs: &["framing/no-newline"],
             only: None,
-            run: |session| repeat(session, 2),
+            run: |session| {
+                session.ready()?;
+                repeat(session, 2)
+            },
         },
         Case {
             id: "framing/many",
             level: Level::Must,
             requires: "200 events one after the other are answered",
-            why: "What leaks by the event (descriptors, processes, locks) shows after some.",
+            why: "What goes wrong by the event (locks, counters, limits) shows after some.",
             needs: BASIC,
             only: None,
-            run: |session| repeat(session, 200),
+            run: |session| {
+                session.ready()?;
+                repeat(session, 200)
+            },
         },
         Case {
             id: "framing/early",
@@ -154,8 +160,8 @@ pub(crate) fn in_parts(session: &mut Session<'_>, parts: &[&[u8]], pause: Pause)
     session.handle(&next)
 }
 
-fn repeat(session: &mut Session<'_>, times: u32) -> Verdict {
-    session.ready()?;
+/// So many events, one after the other, with a listener that is READY.
+pub(crate) fn repeat(session: &mut Session<'_>, times: u32) -> Verdict {
     for _ in 0..times {
         let event = session.tick();
         session.handle(&event)?;

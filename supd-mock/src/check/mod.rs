@@ -19,7 +19,6 @@ mod size;
 mod start;
 mod text;
 mod transcript;
-mod usage;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -87,7 +86,7 @@ pub(crate) struct Check {
     strict: bool,
 
     /// How long the listener may take to be READY, for each event, and to end
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "2s")]
+    #[arg(long, value_name = "DURATION", value_parser = patience, default_value = "2s")]
     timeout: Duration,
 
     /// What an event's length counts
@@ -174,6 +173,13 @@ fn attempt(setting: &Setting, entry: Entry) -> anyhow::Result<Outcome> {
     match verdict {
         Ok(()) => Ok(Outcome::Passed),
         Err(error) => Ok(Outcome::Failed(error.downcast::<Failure>()?, transcript)),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match cli::duration(text)? {
+        Duration::ZERO => Err("no listener is as fast as that".into()),
+        patience => Ok(patience),
     }
 }
 

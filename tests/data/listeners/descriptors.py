@@ -1,6 +1,5 @@
 # Opens something for every event and closes nothing.
 import os
-import resource
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
@@ -11,7 +10,6 @@ def say(text):
     sys.stdout.flush()
 
 
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 logs = []
 say("READY\n")
 while header := stdin.readline():

@@ -1,4 +1,4 @@
-# A timer prints to standard output.
+# A timer prints every second to standard output.
 import sys
 import threading
 
@@ -11,7 +11,7 @@ def say(text):
 
 
 def beat():
-    while not over.wait(0.45):
+    while not over.wait(1):
         say("still alive\n")
 
 

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
-/// All processes below us, however deep: those of the listener that is being tried, since only one is at a time.
+/// All processes below us, however deep. /proc is read once, whatever their number.
 pub(crate) fn descendants() -> Vec<u32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for pid in numbers {
+    for pid in numbers("/proc") {
         if let Some(parent) = stat(pid).and_then(|fields| fields.get(1)?.parse().ok()) {
             children.entry(parent).or_default().push(pid);
         }
@@ -39,12 +37,40 @@ pub(crate) fn are_running(pids: &[u32]) -> bool {
     pids.iter().any(|&pid| stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "R")))
 }
 
+/// How often a process has gone to sleep so far, all its threads together; `None` when there is no such process.
+pub(crate) fn sleeps(pid: u32) -> Option<u64> {
+    let task = format!("/proc/{pid}/task");
+    let of_thread = |thread: u32| -> Option<u64> {
+        let status = fs::read_to_string(format!("{task}/{thread}/status")).ok()?;
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        count.trim().parse().ok()
+    };
+    let sleeps: Vec<u64> = numbers(&task).filter_map(of_thread).collect();
+    (!sleeps.is_empty()).then(|| sleeps.iter().sum())
+}
+
+/// How many descriptors these have open.
+pub(crate) fn descriptors(pids: &[u32]) -> usize {
+    pids.iter().map(|pid| numbers(&format!("/proc/{pid}/fd")).count()).sum()
+}
+
+/// How many threads these have.
+pub(crate) fn threads(pids: &[u32]) -> usize {
+    pids.iter().map(|pid| numbers(&format!("/proc/{pid}/task")).count()).sum()
+}
+
 /// The memory that these have resident, in bytes.
 pub(crate) fn resident(pids: &[u32]) -> u64 {
     let pages = |pid: &u32| -> Option<u64> {
         fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split(' ').nth(1)?.parse().ok()
     };
     pids.iter().filter_map(pages).sum::<u64>() * rustix::param::page_size() as u64
+}
+
+/// The numbers among a directory's names; none where it cannot be read.
+fn numbers(directory: &str) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// The fields of /proc/PID/stat from the third on: a name may hold anything, its closing parenthesis is the last.
@@ -65,5 +91,19 @@ mod tests {
         let before = cpu_time(&own);
         while cpu_time(&own) < before + Duration::from_millis(20) {}
         assert!(!descendants().contains(&own[0]));
+    }
+
+    #[test]
+    fn our_own_threads_descriptors_and_sleeps_are_counted() {
+        let own = [std::process::id()];
+        let descriptors_before = descriptors(&own);
+        let files: Vec<_> = (0..50).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+        assert!(descriptors(&own) >= descriptors_before + 25);
+        drop(files);
+        let before = sleeps(own[0]).unwrap();
+        let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_millis(1)));
+        thread.join().unwrap();
+        assert!(threads(&own) > 0 && sleeps(own[0]).unwrap() > before);
+        assert_eq!(sleeps(u32::MAX), None);
     }
 }
