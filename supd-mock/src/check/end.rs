@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use super::case::{Case, Level, Section, Verdict, failure};
+use super::expect::PATIENCE_CAN_BE_HAD;
 use super::framing::BASIC;
 use super::session::{Pause, Session};
 use super::{consequence, idle};
+
+/// So long the other half of an event is kept back.
+const GAP: Duration = Duration::from_millis(50);
 
 const ENDS: &[&str] = &["end/eof"];
 
@@ -39,7 +43,8 @@ pub(crate) const SECTION: Section = Section {
             id: "end/status",
             level: Level::Should,
             requires: "it ends with status 0 then",
-            why: "The end of input is no error: a traceback at each shutdown hides those that matter.",
+            why: "In a shell's pipeline only the shell gets SIGTERM: the end of its input is how a stage learns of an \
+                  ordinary stop, which is no error.",
             needs: ENDS,
             only: None,
             run: |session| {
@@ -47,7 +52,7 @@ pub(crate) const SECTION: Section = Section {
                 session.close_stdin();
                 match session.end()? {
                     Some(end) if end.status() == Some(0) => Ok(()),
-                    Some(end) => Err(failure(format!("it {end}"), "the log tells of a crash that was none")),
+                    Some(end) => Err(failure(format!("it {end}"), consequence::NO_CRASH)),
                     None => Err(still_runs(session)),
                 }
             },
@@ -111,13 +116,17 @@ pub(crate) const SECTION: Section = Section {
         Case {
             id: "end/sigterm-busy",
             level: Level::Should,
-            requires: "it ends at SIGTERM in the middle of an event",
-            why: "The rest of the event may never come: supervisord may be waiting for this very end.",
+            requires: "it ends at SIGTERM in the middle of an event, or after it",
+            why: "supervisord goes on writing the rest of the event until the listener has ended; a signal that comes \
+                  while there is work must not be forgotten.",
             needs: &["end/sigterm", "framing/parts"],
             only: None,
             run: |session| {
-                half_an_event(session)?;
+                let rest = half_an_event(session)?;
                 session.terminate();
+                // What the signal interrupts is not the read of the rest, which comes later.
+                session.pass(GAP)?;
+                session.put(&rest)?;
                 ends(session, consequence::KILLED)
             },
         },
@@ -145,12 +154,13 @@ fn work(session: &mut Session<'_>) -> Verdict {
     session.handle(&event)
 }
 
-/// Half of an event, read by the listener.
-fn half_an_event(session: &mut Session<'_>) -> Verdict {
+/// Half of an event, read by the listener; the other half.
+fn half_an_event(session: &mut Session<'_>) -> anyhow::Result<Vec<u8>> {
     session.ready()?;
     let event = session.tick();
-    let half = &event[..event.len() - 5];
-    session.send_in_parts(&[half, b""], Pause::Longer(Duration::from_millis(50)))
+    let (half, rest) = event.split_at(event.len() - 5);
+    session.send_in_parts(&[half, b""], Pause::Longer(GAP))?;
+    Ok(rest.to_vec())
 }
 
 fn ends_at_end_of_input(session: &mut Session<'_>) -> Verdict {
@@ -167,7 +177,8 @@ fn ends(session: &mut Session<'_>, consequence: &str) -> Verdict {
 }
 
 fn still_runs(session: &Session<'_>) -> anyhow::Error {
-    failure(format!("it still ran after {:?}", session.setting.timeout), consequence::ORPHAN)
+    let what = format!("it still ran after {:?}{PATIENCE_CAN_BE_HAD}", session.setting.timeout);
+    failure(what, consequence::ORPHAN)
 }
 
 /// supervisord closes its ends of the pipes once it has reaped the process it started; then all must go.
@@ -176,6 +187,7 @@ fn leaves_nothing(session: &mut Session<'_>) -> Verdict {
     if session.leaves_nothing()? {
         return Ok(());
     }
-    let what = format!("something it started still ran after {:?}", session.setting.timeout);
+    let patience = session.setting.timeout;
+    let what = format!("something it started still ran after {patience:?}{PATIENCE_CAN_BE_HAD}");
     Err(failure(what, consequence::ORPHAN))
 }

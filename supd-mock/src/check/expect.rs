@@ -1,5 +1,6 @@
 //! What a case expects of a listener, and what it means when something else comes.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use supd_core::supervisor::{ListenerState, Reaction};
@@ -8,9 +9,13 @@ use super::case::{Verdict, failure};
 use super::consequence;
 use super::session::Session;
 use super::transcript::shown;
+use crate::proc;
 
 /// How long after its standard output a process may take to end.
 const LAST_BREATH: Duration = Duration::from_millis(500);
+
+/// For whatever took too long.
+pub(crate) const PATIENCE_CAN_BE_HAD: &str = " (--timeout allows more)";
 
 impl Session<'_> {
     /// Waits for READY.
@@ -107,7 +112,10 @@ impl Session<'_> {
         let state = self.dispatcher.state();
         // A process that ends closes its pipes first.
         let until = Instant::now() + LAST_BREATH;
-        while self.process.stdout.is_none() && !self.family.has_ended() && Instant::now() < until {
+        while (self.process.stdout.is_none() || self.is_deaf)
+            && !self.family.has_ended()
+            && Instant::now() < until
+        {
             self.turn(until)?;
         }
         if let Some(end) = self.family.end() {
@@ -115,17 +123,34 @@ impl Session<'_> {
                 if state == ListenerState::Busy { consequence::DIED } else { consequence::ENDED };
             return Ok(failure(format!("it {end}"), consequence));
         }
-        if self.process.stdout.is_none() {
-            return Ok(failure("it closed its standard output", consequence::NOT_READY));
+        if self.is_deaf {
+            return Ok(failure("it closed its standard input", consequence::DEAF));
         }
-        let wanting = match self.transcript.received() {
-            [] => String::new(),
-            received => format!(", only '{}'", shown(received, 60)),
-        };
-        let what = format!("within {:?} there was not {due}{wanting}", self.setting.timeout);
+        if self.process.stdout.is_none() {
+            return Ok(failure("it closed its standard output", consequence::MUTE));
+        }
         let consequence =
-            if state == ListenerState::Busy { consequence::BUSY } else { consequence::NOT_READY };
-        Ok(failure(what, consequence))
+            if state == ListenerState::Busy { consequence::NO_ANSWER } else { consequence::NOT_READY };
+        Ok(failure(self.wanting(due), consequence))
+    }
+
+    /// What is known when the time is up: the listener may be slow, or wait for something that does not come.
+    fn wanting(&self, due: &str) -> String {
+        let mut what = format!("within {:?} there was not {due}", self.setting.timeout);
+        // A String cannot fail.
+        let _ = match self.transcript.received() {
+            [] => Ok(()),
+            received => write!(what, ", only '{}'", shown(received, 60)),
+        };
+        let _ = match self.outgoing.len() as u64 + self.unread() {
+            0 => Ok(()),
+            unread => write!(what, "; {unread} bytes of the event are not read yet"),
+        };
+        what += match proc::are_running(&proc::descendants()) {
+            true => "; a process of it is running",
+            false => "; no process of it is running",
+        };
+        what + PATIENCE_CAN_BE_HAD
     }
 
     /// What supervisord understands next; `None` when nothing comes in time.

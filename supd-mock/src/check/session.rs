@@ -45,6 +45,8 @@ pub(crate) struct Session<'a> {
     pub(super) transcript: Transcript,
     /// Number of the event that was made last.
     pub(super) serial: u64,
+    /// Whether the listener, and all that share it, have closed its standard input.
+    pub(super) is_deaf: bool,
     /// Whether it is being cleared away, which no signal interrupts.
     is_over: bool,
 }
@@ -62,6 +64,7 @@ impl<'a> Session<'a> {
             outgoing: Vec::new(),
             transcript: Transcript::default(),
             serial: 0,
+            is_deaf: false,
             is_over: false,
         })
     }
@@ -122,11 +125,12 @@ impl<'a> Session<'a> {
     }
 
     /// How many bytes the listener has not read out of the pipe.
-    fn unread(&self) -> u64 {
+    pub(super) fn unread(&self) -> u64 {
         self.process.stdin.as_ref().and_then(|stdin| rustix::io::ioctl_fionread(stdin).ok()).unwrap_or(0)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    /// Sends more of an event.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.outgoing.extend_from_slice(bytes);
         self.write()
     }
@@ -138,14 +142,17 @@ impl<'a> Session<'a> {
         match rustix::io::write(stdin, &self.outgoing) {
             Ok(bytes) => drop(self.outgoing.drain(..bytes)),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // supervisord notices it only when the listener ends; nobody will answer.
-            Err(Errno::PIPE) => {
-                self.outgoing.clear();
-                self.process.stdin = None;
-            }
+            Err(Errno::PIPE) => self.goes_deaf(),
             Err(error) => return Err(error).context("write an event to the listener"),
         }
         Ok(())
+    }
+
+    /// supervisord makes nothing of it; nobody will answer.
+    fn goes_deaf(&mut self) {
+        self.outgoing.clear();
+        self.process.stdin = None;
+        self.is_deaf = true;
     }
 
     // How it ends.
@@ -233,9 +240,9 @@ impl<'a> Session<'a> {
 
     // The descriptors.
 
-    /// Whether nothing more can come: the process has ended, and what it wrote has been read.
+    /// Whether nothing more can come: the process has ended or reads nothing more, and what it wrote has been read.
     pub(super) fn is_gone(&mut self) -> anyhow::Result<bool> {
-        if !self.family.has_ended() {
+        if !self.family.has_ended() && !self.is_deaf {
             return Ok(self.process.stdout.is_none());
         }
         while self.listen()? > 0 {}
@@ -246,7 +253,8 @@ impl<'a> Session<'a> {
     /// Waits until something happens, and takes it in.
     pub(super) fn turn(&mut self, until: Instant) -> anyhow::Result<()> {
         let Process { stdin, stdout, stderr, .. } = &self.process;
-        let waiting = stdin.as_ref().filter(|_| !self.outgoing.is_empty());
+        // That nobody reads it any more is told without asking.
+        let writable = if self.outgoing.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
         // In the place of a descriptor that is closed or not wanted stands one that is watched anyway.
         let spare = self.setting.sigchld.as_fd();
         let mut fds = [
@@ -254,17 +262,20 @@ impl<'a> Session<'a> {
             (Some(self.setting.interruption.as_fd()).filter(|_| !self.is_over), PollFlags::IN),
             (stdout.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
             (stderr.as_ref().map(OwnedFd::as_fd), PollFlags::IN),
-            (waiting.map(OwnedFd::as_fd), PollFlags::OUT),
+            (stdin.as_ref().map(OwnedFd::as_fd), writable),
         ]
         .map(|(fd, flags)| fd.map_or((spare, PollFlags::empty()), |fd| (fd, flags)))
         .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
         stdio::poll(&mut fds, Some(until)).context("wait for the listener")?;
+        let is_deaf = fds[4].revents().intersects(stdio::CLOSED);
         let [_, interrupted, out, err, input] = fds.map(|fd| !fd.revents().is_empty());
         if interrupted {
             self.setting.interruption.check()?;
         }
         self.setting.sigchld.take();
-        if input {
+        if is_deaf {
+            self.goes_deaf();
+        } else if input {
             self.write()?;
         }
         if err {

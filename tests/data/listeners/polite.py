@@ -1,9 +1,9 @@
-# At SIGTERM, finishes the event in hand first, however long the rest of it takes to come.
+# Right: at SIGTERM, it finishes the event in hand first, the rest of which may still come.
 import os
 import signal
 import sys
 
-stdin = open(0, encoding="utf-8", newline="\n")
+stdin = open(0, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def say(text):
