@@ -52,7 +52,7 @@ pub(crate) const SECTION: Section = Section {
         },
         Case {
             id: "header/blanks",
-            level: Level::Must,
+            level: Level::Should,
             requires: "tokens are separated by U+0020 only, not by tabs or U+00A0",
             why: "Tab and no-break space are allowed in names; split() without an argument splits at them.",
             needs: &["header/spaces", "header/non-ascii"],
@@ -67,7 +67,7 @@ pub(crate) const SECTION: Section = Section {
         },
         Case {
             id: "header/lookalike",
-            level: Level::Must,
+            level: Level::Should,
             requires: "words of the identifier that look like tokens are not tokens",
             why: "What is right of the identifier is certain; of two len: the last is the length.",
             needs: &["header/spaces", "header/colons"],
@@ -76,7 +76,7 @@ pub(crate) const SECTION: Section = Section {
         },
         Case {
             id: "header/pool",
-            level: Level::Must,
+            level: Level::Should,
             requires: "a pool's name may begin with a space",
             why: "[eventlistener: rec] is a section that supervisord accepts.",
             needs: &["header/spaces"],

@@ -1,10 +1,12 @@
 //! Events of every kind, known or not, new or not.
 
+use supd_core::LenUnit;
+
 use super::case::{Case, Level, Section};
 use super::framing::BASIC;
 
 /// One of each kind, as supervisord writes them.
-const KNOWN: [(&str, &str); 23] = [
+const KNOWN: [(&str, &str); 22] = [
     ("PROCESS_STATE_STARTING", "processname:web groupname:web from_state:STOPPED tries:0"),
     ("PROCESS_STATE_RUNNING", "processname:web groupname:web from_state:STARTING pid:4711"),
     ("PROCESS_STATE_BACKOFF", "processname:web groupname:web from_state:STARTING tries:1"),
@@ -15,7 +17,6 @@ const KNOWN: [(&str, &str); 23] = [
     ("PROCESS_STATE_UNKNOWN", "processname:web groupname:web from_state:FATAL"),
     ("PROCESS_LOG_STDOUT", "processname:web groupname:web pid:4711 channel:stdout\nhello\n"),
     ("PROCESS_LOG_STDERR", "processname:web groupname:web pid:4711 channel:stderr\n"),
-    ("PROCESS_LOG_STDOUT", "processname:web groupname:web pid:4711\nas the Go supervisord writes it\n"),
     ("PROCESS_COMMUNICATION_STDOUT", "processname:web groupname:web pid:4711\nhello"),
     ("PROCESS_COMMUNICATION_STDERR", "processname:web groupname:web pid:4711\n"),
     ("REMOTE_COMMUNICATION", "type:deploy\nversion 7"),
@@ -109,6 +110,20 @@ pub(crate) const SECTION: Section = Section {
                 session.ready()?;
                 let event = session.tick();
                 session.handle(&event)?;
+                session.handle_and_stay_in_step(&event)
+            },
+        },
+        Case {
+            id: "event/no-channel",
+            level: Level::Must,
+            requires: "a log event without a channel is answered",
+            why: "So the Go supervisord writes them.",
+            needs: &["event/known"],
+            only: Some(LenUnit::Bytes),
+            run: |session| {
+                session.ready()?;
+                let payload = "processname:web groupname:web pid:4711\nhello\n";
+                let event = session.event("PROCESS_LOG_STDOUT", payload);
                 session.handle_and_stay_in_step(&event)
             },
         },

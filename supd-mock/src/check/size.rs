@@ -24,19 +24,6 @@ pub(crate) const SECTION: Section = Section {
             },
         },
         Case {
-            id: "size/one",
-            level: Level::Must,
-            requires: "a payload of one byte is read",
-            why: "The shortest payload is cut off most easily.",
-            needs: BASIC,
-            only: None,
-            run: |session| {
-                session.ready()?;
-                let event = session.event("REMOTE_COMMUNICATION", "x");
-                session.handle_and_stay_in_step(&event)
-            },
-        },
-        Case {
             id: "size/pipe",
             level: Level::Must,
             requires: "events as large as a pipe, and one byte less and more, are read",
