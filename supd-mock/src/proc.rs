@@ -25,11 +25,15 @@ pub(crate) fn descendants() -> Vec<u32> {
 /// The processor time that these have used so far, their own children's included that have ended.
 pub(crate) fn cpu_time(pids: &[u32]) -> Duration {
     // utime, stime, cutime and cstime of proc(5).
-    let ticks = |pid: &u32| -> Option<u64> {
+    let used = |pid: &u32| -> Option<u64> {
         stat(*pid)?.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum()
     };
-    let total: u64 = pids.iter().filter_map(ticks).sum();
-    Duration::from_millis(total * 1000 / rustix::param::clock_ticks_per_second())
+    ticks(pids.iter().filter_map(used).sum())
+}
+
+/// So many clock ticks, the unit of most that the kernel counts; 10 ms each almost everywhere.
+pub(crate) fn ticks(number: u64) -> Duration {
+    Duration::from_secs(number).div_f64(rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// Whether one of these runs, or would if there were a processor for it.
@@ -74,7 +78,7 @@ fn numbers(directory: &str) -> impl Iterator<Item = u32> {
 }
 
 /// The fields of /proc/PID/stat from the third on: a name may hold anything, its closing parenthesis is the last.
-fn stat(pid: u32) -> Option<Vec<String>> {
+pub(crate) fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = &stat[stat.rfind(')')? + 1..];
     Some(after_name.split_whitespace().map(str::to_owned).collect())

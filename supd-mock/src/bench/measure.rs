@@ -1,6 +1,5 @@
 //! What the kernel counts: processor time of ourselves and of all descendants, and their memory.
 
-use std::collections::HashMap;
 use std::fs;
 use std::ops::Sub;
 use std::time::Duration;
@@ -8,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike as _};
+
+use crate::proc::{descendants, stat, ticks};
 
 /// Processor time: all of it, and what was spent outside the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -53,50 +54,16 @@ fn cpu_of(who: UsageWho) -> anyhow::Result<Cpu> {
     Ok(Cpu { all: user + duration(usage.system_time()), user })
 }
 
-/// All processes below us. /proc is read once, whatever their number.
-fn descendants() -> Vec<u32> {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if let Some((pid, parent)) = pid.and_then(|pid| Some((pid, parent_of(pid)?))) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut found = children.remove(&std::process::id()).unwrap_or_default();
-    let mut next = 0;
-    while let Some(&pid) = found.get(next) {
-        found.extend(children.remove(&pid).unwrap_or_default());
-        next += 1;
-    }
-    found
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    stat(pid)?.get(1)?.parse().ok()
-}
-
-/// What follows the name in /proc/PID/stat: the state, the parent, and so on.
-fn stat(pid: u32) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // A process's name may hold anything; its closing parenthesis is the last.
-    Some(stat[stat.rfind(')')? + 1..].split_whitespace().map(str::to_owned).collect())
-}
-
 /// Processor time of a process and of all that it has reaped. Of what has ended, threads and children, the kernel
 /// tells in clock ticks only: that may be up to two ticks too little.
 fn used(pid: u32) -> Duration {
     // utime and stime, cutime and cstime.
     let [own, reaped] = [11, 13].map(|first| {
         let stat = stat(pid).unwrap_or_default();
-        let ticks = stat.iter().skip(first).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
-        ticks_of(ticks.sum())
+        let used = stat.iter().skip(first).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        ticks(used.sum())
     });
     scheduled(pid).max(own) + reaped
-}
-
-/// So many clock ticks, the unit of most that the kernel counts; 10 ms each almost everywhere.
-pub(crate) fn ticks_of(number: u64) -> Duration {
-    Duration::from_secs(number).div_f64(rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// The first number of each thread's schedstat is the time it ran, in nanoseconds.
@@ -141,8 +108,8 @@ mod tests {
         let mut child = command.args(["-c", script]).stdin(pipe()).stdout(pipe()).spawn().unwrap();
         let stdout = child.stdout.as_mut().unwrap();
         std::io::Read::read_exact(stdout, &mut [0]).unwrap();
-        assert!(used(child.id()) >= ticks_of(4), "{:?}", used(child.id()));
-        assert!(scheduled(child.id()) < ticks_of(4));
+        assert!(used(child.id()) >= ticks(4), "{:?}", used(child.id()));
+        assert!(scheduled(child.id()) < ticks(4));
         drop(child.stdin.take());
         child.wait().unwrap();
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use supd_core::describe::printable;
 
 use super::figures::{Figure, Unit};
-use super::{Bench, digits, measure};
+use super::{Bench, digits};
 
 /// Two listeners beside the first one, with their ratios, fit into 80 columns.
 const BESIDE: usize = 2;
@@ -134,7 +134,7 @@ fn rows(text: &mut String, first: &Result, beside: &[(&Result, char)], spread: b
 fn counts(result: &Result) -> bool {
     let value =
         |key| result.figures.iter().find(|figure| figure.key == key).map_or(0.0, |figure| figure.value);
-    value("own_cpu_user") * value("events") > measure::ticks_of(TICKS).as_secs_f64()
+    value("own_cpu_user") * value("events") > crate::proc::ticks(TICKS).as_secs_f64()
 }
 
 /// The ratio, with a `~` where the rounds of both overlap; nothing where both are the same in every round.
@@ -220,7 +220,7 @@ mod tests {
             rows(&mut text, &Result { command: "x".into(), figures: vec![events, own] }, &[], false);
             text.lines().count() == 2
         };
-        let tick = measure::ticks_of(1).as_secs_f64();
+        let tick = crate::proc::ticks(1).as_secs_f64();
         assert!(!shown(4.0 * tick) && shown(6.0 * tick));
     }
 
