@@ -105,8 +105,7 @@ mod tests {
         assert!(descriptors(&own) >= descriptors_before + 25);
         drop(files);
         let before = sleeps(own[0]).unwrap();
-        let thread = std::thread::spawn(|| std::thread::sleep(Duration::from_millis(1)));
-        thread.join().unwrap();
+        std::thread::park_timeout(Duration::from_millis(1));
         assert!(threads(&own) > 0 && sleeps(own[0]).unwrap() > before);
         assert_eq!(sleeps(u32::MAX), None);
     }

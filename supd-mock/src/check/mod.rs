@@ -37,6 +37,8 @@ use report::{Form, Judged, Outcome, Run};
 use session::Session;
 
 /// In the order in which they are tried: what others take for granted comes first.
+use crate::process::Program;
+
 const SECTIONS: [&Section; 11] = [
     &start::SECTION,
     &reply::SECTION,
@@ -55,6 +57,7 @@ const EXAMPLES: &str = "\
 Examples:
   supd-mock check -- python3 my_listener.py
   supd-mock check --only text 3.5 end/sigterm -- ./listener
+  supd-mock check --skip header/spaces header/colons -- ./listener
   supd-mock check --strict --report junit -- ./listener > report.xml
   supd-mock check --list
 
@@ -72,6 +75,10 @@ pub(crate) struct Check {
     /// Try only these: cases (reply/exact, 2.5) or sections (reply, 2)
     #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
+
+    /// Leave these out, such as what no identifier of yours will ever ask for
+    #[arg(long, value_name = "ID", num_args = 1.., value_delimiter = ',')]
+    skip: Vec<String>,
 
     /// Show the cases instead of trying them
     #[arg(long)]
@@ -108,11 +115,12 @@ pub(crate) struct Setting {
 }
 
 pub(crate) fn run(args: &Check) -> anyhow::Result<u8> {
-    let entries = only::choose(&case::entries(&SECTIONS, args.len), &args.only)?;
+    let entries = only::choose(&case::entries(&SECTIONS, args.len), &args.only, &args.skip)?;
     if args.list {
         stdio::print(list(&entries).as_bytes())?;
         return Ok(cli::DONE);
     }
+    Program::new(&args.listener, "listener").find()?;
     let setting = Setting {
         listener: args.listener.clone(),
         timeout: args.timeout,

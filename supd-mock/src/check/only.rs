@@ -1,18 +1,20 @@
-//! `--only`: which cases a person means.
+//! `--only` and `--skip`: which cases a person means.
 
 use supd_core::cli::Usage;
 
 use super::case::Entry;
 
-/// The entries that any of these words names; all when there are no words.
-pub(crate) fn choose(entries: &[Entry], words: &[String]) -> Result<Vec<Entry>, Usage> {
-    if let Some(word) = words.iter().find(|word| !entries.iter().any(|entry| is_meant(entry, word))) {
+/// The entries that any of the first words names, all when there are none, without those that the others name.
+pub(crate) fn choose(entries: &[Entry], only: &[String], skip: &[String]) -> Result<Vec<Entry>, Usage> {
+    let mut words = only.iter().chain(skip);
+    if let Some(word) = words.find(|word| !entries.iter().any(|entry| is_meant(entry, word))) {
         return Err(Usage(format!(
-            "choose '{word}': no case or section is called so; near are {}",
+            "choose '{word}': no case or section is called so; near are {}; --list shows them all",
             near(entries, word)
         )));
     }
-    let chosen = |entry: &&Entry| words.is_empty() || words.iter().any(|word| is_meant(entry, word));
+    let names = |words: &[String], entry: &Entry| words.iter().any(|word| is_meant(entry, word));
+    let chosen = |entry: &&Entry| (only.is_empty() || names(only, entry)) && !names(skip, entry);
     Ok(entries.iter().filter(chosen).copied().collect())
 }
 
@@ -26,25 +28,10 @@ fn is_meant(entry: &Entry, word: &str) -> bool {
 fn near(entries: &[Entry], word: &str) -> String {
     let mut ids: Vec<&str> = entries.iter().map(|entry| entry.case.id).collect();
     // Whoever knows only one half of an id means it too.
-    let halves = |id: &str| id.split('/').map(|half| distance(half, word)).min().unwrap_or(usize::MAX);
-    ids.sort_by_key(|id| distance(id, word).min(halves(id)));
+    let distance = |part: &str| strsim::levenshtein(part, word);
+    ids.sort_by_key(|id| id.split('/').map(distance).min().unwrap_or(usize::MAX).min(distance(id)));
     ids.truncate(3);
     ids.join(", ")
-}
-
-/// How many characters must be changed, put in or taken out (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.chars().enumerate() {
-            let substituted = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[row.len() - 1]
 }
 
 #[cfg(test)]
@@ -56,7 +43,7 @@ mod tests {
 
     fn ids(words: &[&str]) -> Vec<&'static str> {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let chosen = choose(&case::entries(&SECTIONS, LenUnit::Chars), &words).unwrap();
+        let chosen = choose(&case::entries(&SECTIONS, LenUnit::Chars), &words, &[]).unwrap();
         chosen.iter().map(|entry| entry.case.id).collect()
     }
 
@@ -70,17 +57,12 @@ mod tests {
     #[test]
     fn what_is_not_there_brings_up_what_is_near() {
         let entries = case::entries(&SECTIONS, LenUnit::Chars);
-        let error = choose(&entries, &["reply/lenght".to_owned()]).unwrap_err().to_string();
+        let error = choose(&entries, &["reply/lenght".to_owned()], &[]).unwrap_err().to_string();
         assert!(
             error.starts_with("choose 'reply/lenght'") && error.contains("near are reply/length"),
             "{error}"
         );
-        let error = choose(&entries, &["crlf".to_owned()]).map(drop).unwrap_err().to_string();
+        let error = choose(&entries, &[], &["crlf".to_owned()]).map(drop).unwrap_err().to_string();
         assert!(error.contains("near are text/crlf"), "{error}");
-    }
-
-    #[test]
-    fn distances_are_levenshteins() {
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("a", "a")), (3, 3, 0));
     }
 }

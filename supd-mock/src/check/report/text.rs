@@ -22,11 +22,13 @@ pub(super) struct Text {
     run: Run,
     colour: bool,
     section: &'static str,
+    /// Cases one after the other that were not tried: their numbers, and what they need.
+    left_out: Vec<(String, String)>,
 }
 
 impl Text {
     pub(super) fn new(run: Run, colour: bool) -> Self {
-        Self { run, colour, section: "" }
+        Self { run, colour, section: "", left_out: Vec::new() }
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
@@ -56,6 +58,20 @@ impl Text {
         lines.iter().map(|(label, value)| self.labelled(label, value)).collect()
     }
 
+    /// One line for cases that were left out for the same reason, however many.
+    fn take_left_out(&mut self) -> String {
+        let left_out = std::mem::take(&mut self.left_out);
+        let lines = left_out.chunk_by(|one, next| one.1 == next.1).map(|chunk| {
+            let (first, needed) = &chunk[0];
+            let which = match chunk.last().map(|(last, _)| last).filter(|last| *last != first) {
+                Some(last) => format!("{first} to {last} ({}): not tried, need {needed}", chunk.len()),
+                None => format!("{first}: not tried, needs {needed}"),
+            };
+            format!("  {} {}\n", self.paint(DIM, "–"), self.paint(DIM, &format!("{:>5} {which}", "")))
+        });
+        lines.collect()
+    }
+
     fn labelled(&self, label: &str, value: &str) -> String {
         let mut text = String::new();
         for (number, line) in wrap(value, COLUMNS - VALUE).iter().enumerate() {
@@ -76,12 +92,6 @@ impl Report for Text {
 
     fn case(&mut self, judged: &Judged) -> String {
         let Judged { entry, outcome, .. } = judged;
-        let mut text = String::new();
-        if self.section != entry.section.name {
-            self.section = entry.section.name;
-            let heading = format!("{} {}", entry.number.0, entry.section.title);
-            text = format!("\n{}\n", self.paint(BOLD, &heading));
-        }
         let (mark, what, evidence) = match outcome {
             Outcome::Passed => (self.paint(GREEN, "✔"), entry.case.requires.to_owned(), String::new()),
             Outcome::Failed(failure, transcript) => {
@@ -91,10 +101,16 @@ impl Report for Text {
                 (mark, self.paint(style, entry.case.requires), self.evidence(entry, failure, transcript))
             }
             Outcome::NotTried(reason) => {
-                let what = format!("{}: not tried, needs {}", entry.case.id, reason.number());
-                (self.paint(DIM, "–"), self.paint(DIM, &what), String::new())
+                self.left_out.push((entry.number(), reason.number()));
+                return String::new();
             }
         };
+        let mut text = self.take_left_out();
+        if self.section != entry.section.name {
+            self.section = entry.section.name;
+            let heading = format!("{} {}", entry.number.0, entry.section.title);
+            text += &format!("\n{}\n", self.paint(BOLD, &heading));
+        }
         // A String cannot fail.
         let _ = write!(text, "  {mark} {:>5} {what}\n{evidence}", entry.number());
         text
@@ -102,6 +118,7 @@ impl Report for Text {
 
     fn end(&mut self, all: &[Judged], took: Duration) -> String {
         let Counts { passed, failed, warned, not_tried } = Counts::of(all, self.run.strict);
+        let left_out = self.take_left_out();
         let mut parts = vec![self.paint(if passed > 0 { GREEN } else { DIM }, &format!("{passed} passed"))];
         for (count, what, style) in
             [(failed, "failed", RED), (warned, "not as it SHOULD be", YELLOW), (not_tried, "not tried", DIM)]
@@ -110,7 +127,7 @@ impl Report for Text {
                 parts.push(self.paint(style, &format!("{count} {what}")));
             }
         }
-        format!("\n{} in {:.1} s: {}\n", cases(all.len()), took.as_secs_f64(), parts.join(", "))
+        format!("{left_out}\n{} in {:.1} s: {}\n", cases(all.len()), took.as_secs_f64(), parts.join(", "))
     }
 }
 
