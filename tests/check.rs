@@ -265,7 +265,7 @@ fn a_failure_is_told_with_its_proof_within_80_columns() {
         r"          received  RESULT 2\nOK\n",
         r"          happened  it wrote '\n",
         "          then      supervisord marks the listener UNKNOWN",
-        "  –   2.6 reply/ready: not tried, needs 2.5\n",
+        "  –   2.6 to 2.7: 2 cases not tried, they need 2.5\n",
         ": 4 passed, 1 failed, 2 not tried\n",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");

@@ -64,10 +64,12 @@ impl Text {
         let lines = left_out.chunk_by(|one, next| one.1 == next.1).map(|chunk| {
             let (first, needed) = &chunk[0];
             let which = match chunk.last().map(|(last, _)| last).filter(|last| *last != first) {
-                Some(last) => format!("{first} to {last} ({}): not tried, need {needed}", chunk.len()),
-                None => format!("{first}: not tried, needs {needed}"),
+                Some(last) => {
+                    format!("{first:>5} to {last}: {} cases not tried, they need {needed}", chunk.len())
+                }
+                None => format!("{first:>5} not tried, it needs {needed}"),
             };
-            format!("  {} {}\n", self.paint(DIM, "–"), self.paint(DIM, &format!("{:>5} {which}", "")))
+            format!("  {}\n", self.paint(DIM, &format!("– {which}")))
         });
         lines.collect()
     }
