@@ -265,6 +265,7 @@ impl Judge {
 
     /// Says what came of it; the exit status.
     pub(super) fn summarise(&self, malformed: u64) -> u8 {
+        self.progress.finish();
         log::info!("{}", self.tally.summary(self.ready_after));
         if self.tally.answers() == 0 && self.tally.lost == 0 {
             log::error!("no event was one that a listener subscribes to");

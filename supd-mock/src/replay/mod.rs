@@ -189,8 +189,11 @@ pub(crate) fn run(args: &Replay) -> anyhow::Result<u8> {
     let say = progress.stderr();
     let mut daemon = Daemon::new(cast, faults, transcript, say)?;
     let mut player = Player::new(args, &mut daemon, progress);
-    player.play(&mut events)?;
-    player.stop()?;
+    if let Err(error) = player.play(&mut events).and_then(|()| player.stop()) {
+        // Whoever ends a long replay wants to know how far it came.
+        player.summarise(events.malformed());
+        return Err(error);
+    }
     let mut status = player.summarise(events.malformed());
     if let Some(transcript) = daemon.finish_transcript()?
         && let Some((name, expected)) = &expected
