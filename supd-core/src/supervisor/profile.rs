@@ -25,14 +25,6 @@ impl Profile {
         }
     }
 
-    /// How many events a pool keeps unless its section says otherwise.
-    pub fn buffer_size(self) -> usize {
-        match self {
-            Self::Python3 | Self::Python2 => 10,
-            Self::Go => 100,
-        }
-    }
-
     /// What `len` counts in an event of this kind.
     pub fn len_unit(self, kind: Kind) -> LenUnit {
         match (self, kind) {

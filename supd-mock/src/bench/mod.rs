@@ -24,6 +24,15 @@ use supd_core::{cli, stdio};
 /// The pool's name, and what the names of its processes begin with.
 const NAME: &str = "listener";
 
+const EXAMPLES: &str = "\
+Examples:
+  supd-mock bench -- python3 my_listener.py
+  supd-mock bench --vs 'exec supd-listen -o /dev/null' -- python3 my_listener.py
+  supd-mock bench -n 10000 --payload 4000 --members 3 --json -- ./listener
+
+Exit status: 0; 1 when a listener did not accept an event, broke the protocol or
+could not be started; 2 for wrong usage.";
+
 /// Push events through a listener as fast as it answers, and measure it
 ///
 /// The listener is started as by 'replay', and gets each event as soon as it is READY for it. Measured are: events a
@@ -37,6 +46,7 @@ const NAME: &str = "listener";
 /// keeps both on one processor, which leaves out what it costs to wake another. A rejected event is sent again; the
 /// hundredth rejection ends the run.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {
     /// How many events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -49,7 +59,7 @@ pub(crate) struct Bench {
 
     /// How many processes the pool has; with more than one, SUPERVISOR_PROCESS_NAME is listener_00, listener_01 and
     /// so on, and an event goes to the first that is READY
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = members)]
+    #[arg(long, visible_alias = "numprocs", value_name = "N", default_value_t = 1, value_parser = members)]
     members: usize,
 
     /// Measure this command too, run by /bin/sh, and compare it with the listener; may be repeated

@@ -19,6 +19,14 @@ use crate::config::{self, Config, Environment, Reading};
 
 use self::finding::{Finding, Severity};
 
+const EXAMPLES: &str = "\
+Examples:
+  supd-mock lint /etc/supervisor/supervisord.conf
+  supd-mock -q lint --elsewhere deploy/supervisord.conf     # in CI: errors only
+
+Exit status: 0 when there are no errors, though there may be warnings; 1 when
+there are, or a file cannot be read; 2 for wrong usage.";
+
 /// Say what would go wrong with a supervisord.conf
 ///
 /// Reads the files as supervisord 4.3.0 does, with what they include, in the environment that supd-mock itself was
@@ -27,6 +35,7 @@ use self::finding::{Finding, Severity};
 /// or doubles events, or is not what it looks like. --elsewhere is for a check of files that are to be installed on
 /// another machine, in CI for one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Lint {
     /// Configurations to read, each by itself
     #[arg(required = true, value_name = "FILE")]

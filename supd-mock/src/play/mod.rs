@@ -30,7 +30,10 @@ Commands, one a line; words are split as a shell splits them:
 const EXAMPLES: &str = "
 Examples:
   supd-mock play -- supd-listen -c 'supd-parse --to text >&2'
-  printf 'fatal mailer\\nlog web oops\\n' | supd-mock play -- ./my_listener";
+  printf 'fatal mailer\\nlog web oops\\n' | supd-mock play -- ./my_listener
+
+Exit status: 0; 1 when a listener broke the protocol or a command was not
+understood; 2 for wrong usage.";
 
 /// Start a listener, and let happen what is typed on standard input
 ///

@@ -25,11 +25,15 @@ use progress::Progress;
 
 const EXAMPLES: &str = "\
 Examples:
-  supd-mock replay -e incident.ndjson --speed 60 -- supd-listen -c 'supd-parse --problems | supd-notify log'
+  supd-mock replay -e incident.ndjson --speed 60 -- supd-listen -c 'supd-parse'
   supd-mock replay -C /etc/supervisor/supervisord.conf --listener alerts
-  supd-mock replay --numprocs 3 --buffer-size 10 --speed 100 -e monday.ndjson -- python3 my_listener.py
-  supd-mock replay --fault kill:7 --fault split:1 -e capture.raw -- python3 my_listener.py
-  supd-mock replay --expect yesterday.txt -e capture.raw -- python3 my_listener.py";
+  supd-mock replay -e monday.ndjson --numprocs 3 --buffer-size 10 -- ./listener
+  supd-mock replay -e capture.raw --fault kill:7 --fault split:1 -- ./listener
+  supd-mock replay -e capture.raw --expect yesterday.txt -- ./listener
+
+Exit status: 0 when every event was accepted and the listener kept to the
+protocol and ended well; 1 when not, when --expect found a difference, or when
+something could not be read; 2 for wrong usage.";
 
 /// Start a listener as supervisord does, and play events into it
 ///
