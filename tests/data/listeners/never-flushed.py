@@ -2,12 +2,8 @@
 import sys
 
 stdin = open(0, encoding="utf-8", newline="\n")
-
-
-def say(text):
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
+# As Python has it by default, whatever PYTHONUNBUFFERED says.
+sys.stdout = open(1, "w", encoding="utf-8", buffering=8192)
 
 print("READY")
 while header := stdin.readline():
