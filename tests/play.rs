@@ -101,3 +101,18 @@ fn a_pool_is_stopped_and_restarted_by_its_name_and_programs_come_back_whatever_t
             .and(predicate::str::contains("processname:web groupname:web from_state:STARTING pid:")),
     );
 }
+
+#[test]
+fn a_listener_that_does_not_stay_up_is_given_up_and_fails() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "supervisord.conf",
+        "[supervisord]\n[eventlistener:brief]\ncommand=sh -c 'exit 0'\nevents=TICK\nstartretries=1\n",
+    );
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["play", "-C", "supervisord.conf", "--no-ticks"])
+        .write_stdin("tick\n")
+        .assert()
+        .code(1)
+        .stdout(predicate::str::ends_with("brief = STARTING -> BACKOFF\nbrief = BACKOFF -> FATAL\n"));
+}

@@ -272,6 +272,12 @@ impl Playing {
                     );
                 }
                 Happening::Ended(process, end) => log::info!("{process} {end}"),
+                Happening::Report(Report::Process { process, change }) if change.to == State::Fatal => {
+                    self.fault(
+                        &process,
+                        "did not stay up in any of its tries: supervisord would start it no more",
+                    );
+                }
                 Happening::Report(_) => {}
             }
         }
