@@ -266,6 +266,24 @@ fn processes_of_the_same_name_are_told_apart() {
 }
 
 #[test]
+fn a_listener_sees_the_words_of_its_command_as_they_are_written() {
+    let sandbox = Sandbox::new();
+    let events = capture("svstate.raw");
+    let words = format!(
+        "supd-mock replay -e {} -- sh -c 'echo \"$0 $1\" >seen; exec supd-listen -o out' name 'two words'",
+        events.display()
+    );
+    sandbox.sh(&words).assert().success();
+    assert_eq!(sandbox.read("seen"), "name two words\n");
+    let program = format!(
+        "supd-mock replay -e {} -- bash -c 'tr \"\\0\" \" \" </proc/$$/cmdline >seen; exec supd-listen -o out'",
+        events.display()
+    );
+    sandbox.sh(&program).assert().success();
+    assert!(sandbox.read("seen").starts_with("bash -c "), "{}", sandbox.read("seen"));
+}
+
+#[test]
 fn a_listener_that_must_be_killed_fails_and_one_that_ends_at_sigterm_does_not() {
     let sandbox = Sandbox::new();
     let replay = |more: &str, listener: &str| {

@@ -96,7 +96,7 @@ impl Listeners {
                 return Err(Usage("--listener chooses from the file that --config names".into()).into());
             }
             // Who types a name wants to hear at once that there is no such program.
-            Program::new(&self.words, self.name_or_default()).find()?;
+            Program::new(&self.words, self.name_or_default()).look_up()?;
             return Ok(Cast {
                 supervisor,
                 sections: vec![self.section(autorestart, announce)],

@@ -42,11 +42,11 @@ impl Program {
 }
 
 impl Program {
-    /// Where its program is: as it stands if it has a slash, else in the first directory of PATH that has it.
+    /// Looks for its program as supervisord does before it starts one: as it stands if it has a slash, else in PATH.
     ///
     /// # Errors
-    /// Nowhere, or it is nothing to execute.
-    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
+    /// It is nowhere, or nothing to execute.
+    pub(crate) fn look_up(&self) -> anyhow::Result<()> {
         let name = self.words.first().context("start a listener: its command is empty")?;
         let set =
             self.environment.iter().find(|(variable, _)| variable == "PATH").map(|(_, path)| path.into());
@@ -67,7 +67,7 @@ impl Program {
         if found.is_dir() || rustix::fs::access(found, Access::EXEC_OK).is_err() {
             bail!("start '{}': it cannot be executed", found.display());
         }
-        Ok(std::path::absolute(found)?)
+        Ok(())
     }
 }
 
@@ -89,7 +89,7 @@ impl Process {
     /// # Errors
     /// supervisord would not start it either: there is no such program.
     pub(crate) fn start(program: &Program) -> anyhow::Result<Self> {
-        let path = program.find()?;
+        program.look_up()?;
         // supervisord's children inherit these signals as ignored; the standard library would reset them, a shell does
         // not. As there, who cannot enter the directory ends with 127.
         let umask = program.umask.map_or(String::new(), |umask| format!("umask {umask:03o}; "));
@@ -98,8 +98,7 @@ impl Process {
         command
             .args(["-c", &script, "supd-mock"])
             .arg(program.directory.as_deref().unwrap_or(Path::new(".")))
-            .arg(path)
-            .args(program.words.iter().skip(1))
+            .args(&program.words)
             .env("SUPERVISOR_ENABLED", "1")
             .env_remove("SUPERVISOR_SERVER_URL")
             .envs(program.serverurl.iter().map(|url| ("SUPERVISOR_SERVER_URL", url)))

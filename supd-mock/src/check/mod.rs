@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<u8> {
         stdio::print(list(&entries).as_bytes())?;
         return Ok(cli::DONE);
     }
-    Program::new(&args.listener, "listener").find()?;
+    Program::new(&args.listener, "listener").look_up()?;
     let setting = Setting {
         listener: args.listener.clone(),
         timeout: args.timeout,
