@@ -116,3 +116,13 @@ fn a_listener_that_does_not_stay_up_is_given_up_and_fails() {
         .code(1)
         .stdout(predicate::str::ends_with("brief = STARTING -> BACKOFF\nbrief = BACKOFF -> FATAL\n"));
 }
+
+#[test]
+fn quitting_in_the_middle_of_a_restart_ends_all_the_same() {
+    let sandbox = Sandbox::new();
+    // Its pipeline takes its time to drain: it is still stopping when the end comes.
+    let mut mock = sandbox.tool("supd-mock");
+    mock.args(["play", "--no-ticks", "--startsecs", "0s", "--", "supd-listen", "-c", "cat >out; sleep 1"]);
+    mock.write_stdin("wait\nrestart listener\nquit\n");
+    mock.assert().success().stdout(predicate::str::ends_with("listener = STOPPING -> STOPPED\n"));
+}

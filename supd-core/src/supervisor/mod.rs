@@ -247,8 +247,11 @@ impl Supervisor {
         }
     }
 
-    /// Starts a process that is stopped, as `supervisorctl start` does.
+    /// Starts a process that is stopped, as `supervisorctl start` does; a supervisord that shuts down refuses to.
     pub fn start(&mut self, id: Id, now: Instant) {
+        if self.retired {
+            return;
+        }
         let acts = self.members[id].process.start(now);
         self.perform(id, acts);
     }

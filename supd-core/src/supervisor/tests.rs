@@ -237,6 +237,8 @@ fn nothing_is_due_for_what_will_not_be_started_any_more() {
     scene.supervisor.retire();
     assert_eq!(scene.exits(0, 1), ["a RUNNING -> EXITED"]);
     assert_eq!(scene.supervisor.due(), None);
+    scene.supervisor.start(0, scene.now);
+    assert_eq!(scene.go_on(), [""; 0]);
 }
 
 #[test]

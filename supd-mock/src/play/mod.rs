@@ -299,6 +299,8 @@ impl Playing {
 
     /// Stops everything as supervisord does when it shuts down.
     fn stop(&mut self) -> anyhow::Result<()> {
+        // What was to be started again stays stopped now.
+        self.restarting.clear();
         self.daemon.supervisor.shut_down(Instant::now());
         let happenings = self.daemon.settle()?;
         self.take_in(happenings);
