@@ -82,12 +82,17 @@ fn parent_of(pid: u32) -> Option<u32> {
     stat_field(pid, 4)?.parse().ok()
 }
 
-/// A field of /proc/PID/stat, numbered as in proc(5), above the second: a process's name may hold anything, its
-/// closing parenthesis is the last.
-fn stat_field(pid: u32, number: usize) -> Option<String> {
+/// The fields of /proc/PID/stat from the third on, the state: a process's name may hold anything, its closing
+/// parenthesis is the last. `None` when there is no such process.
+pub fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = &stat[stat.rfind(')')? + 1..];
-    after_name.split_whitespace().nth(number - 3).map(str::to_owned)
+    Some(after_name.split_whitespace().map(str::to_owned).collect())
+}
+
+/// A field of /proc/PID/stat, numbered as in proc(5), above the second.
+fn stat_field(pid: u32, number: usize) -> Option<String> {
+    stat(pid)?.into_iter().nth(number - 3)
 }
 
 /// The processes whose parent this is, as far as /proc tells.

@@ -135,12 +135,17 @@ impl Events {
         Ok(())
     }
 
+    /// Whether there is a file to read from, after the one before has ended too.
+    fn has_file(&mut self) -> anyhow::Result<bool> {
+        if self.file.is_none() {
+            self.open_next()?;
+        }
+        Ok(self.file.is_some())
+    }
+
     /// The next event, without taking it; does not wait for whoever writes them.
     pub(crate) fn peek(&mut self) -> anyhow::Result<Next<'_>> {
-        while self.queue.is_empty() {
-            if self.file.is_none() {
-                self.open_next()?;
-            }
+        while self.queue.is_empty() && self.has_file()? {
             let Some((source, _)) = &self.file else { break };
             let mut fds = [PollFd::new(source, PollFlags::IN)];
             stdio::poll(&mut fds, Some(Instant::now())).context("wait for events to play")?;
@@ -154,13 +159,7 @@ impl Events {
 
     /// Waits until there is an event, or none will come; whether there is one.
     pub(crate) fn wait(&mut self) -> anyhow::Result<bool> {
-        while self.queue.is_empty() {
-            if self.file.is_none() {
-                self.open_next()?;
-            }
-            if self.file.is_none() {
-                break;
-            }
+        while self.queue.is_empty() && self.has_file()? {
             self.read()?;
         }
         Ok(!self.queue.is_empty())

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
+use supd_core::ancestry::stat;
+
 /// All processes below us, however deep. /proc is read once, whatever their number.
 pub(crate) fn descendants() -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -75,13 +77,6 @@ pub(crate) fn resident(pids: &[u32]) -> u64 {
 fn numbers(directory: &str) -> impl Iterator<Item = u32> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-/// The fields of /proc/PID/stat from the third on: a name may hold anything, its closing parenthesis is the last.
-pub(crate) fn stat(pid: u32) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = &stat[stat.rfind(')')? + 1..];
-    Some(after_name.split_whitespace().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::dispatcher::{ListenerState, Reaction};
 use super::pool::Noted;
 use super::{Id, Member, Profile, Report, Step, Supervisor};
 use crate::event::{Event, Payload};
-use crate::kind::{Kind, State};
+use crate::kind::Kind;
 use crate::wire::{Header, LenUnit};
 
 impl Supervisor {
@@ -143,13 +143,7 @@ impl Supervisor {
 
     /// Sends a pool's oldest event to the first member that is READY; whether there are both.
     pub(super) fn dispatch(&mut self, pool: usize) -> bool {
-        let may_take = |member: &Member| {
-            member.pool == pool
-                && member.process.state() == State::Running
-                && member.dispatcher.state() == ListenerState::Ready
-                && !member.deaf
-        };
-        let found = self.members.iter().position(may_take);
+        let found = self.ids().find(|&id| self.members[id].pool == pool && self.is_ready(id));
         let (Some(id), Some((event, poolserial))) = (found, found.and_then(|_| self.pools[pool].take()))
         else {
             self.dispatching = None;

@@ -8,7 +8,9 @@ use anyhow::Context as _;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
-use crate::proc::{descendants, stat, ticks};
+use supd_core::ancestry::stat;
+
+use crate::proc::{descendants, ticks};
 
 /// Processor time: all of it, and what was spent outside the kernel.
 #[derive(Debug, Clone, Copy)]

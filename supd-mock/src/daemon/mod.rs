@@ -59,19 +59,19 @@ struct Running {
 /// A supervisord with running listeners.
 pub(crate) struct Daemon {
     pub(crate) supervisor: Supervisor,
-    pub(crate) children: Children,
+    children: Children,
     programs: Vec<Program>,
     running: Vec<Option<Running>>,
     /// Standard errors of processes that have ended, still held by their descendants.
     lingering: Vec<OwnedFd>,
     sigchld: SignalPipe,
     interruption: Interruption,
-    faults: Faults,
+    pub(crate) faults: Faults,
     transcript: Option<Transcript>,
     happenings: Vec<Happening>,
     say: Say,
     /// Whether what a dead listener left behind may still write to standard error; supervisord closes it.
-    pub(crate) lets_linger: bool,
+    lets_linger: bool,
 }
 
 impl Daemon {

@@ -7,7 +7,6 @@ use super::progress::Progress;
 use super::{End, Replay, Speed};
 use crate::daemon::Daemon;
 use crate::events::{Events, Next, Planned};
-use crate::fault::Faults;
 
 pub(super) struct Player<'a> {
     args: &'a Replay,
@@ -33,7 +32,7 @@ enum Feed {
 
 impl<'a> Player<'a> {
     pub(super) fn new(args: &'a Replay, daemon: &'a mut Daemon, progress: Progress) -> Self {
-        let ends_listeners = Faults::new(&args.fault).end_listeners();
+        let ends_listeners = daemon.faults.end_listeners();
         let several = daemon.supervisor.ids().len() > 1;
         let judge = Judge::new(args.timeout, ends_listeners, several, progress);
         Self { args, daemon, judge, opened: None }
