@@ -106,8 +106,10 @@ fn check(sandbox: &Sandbox, words: &str) -> Command {
 /// The report on a listener: its exit status and its cases. Nothing may be left of the listener.
 fn judge(words: &str) -> (i32, Vec<Value>) {
     let sandbox = Sandbox::new();
-    // Longer than usual: what is slow only because other tests run is no defect. supervisor's own module is slow to load.
-    let patience = if words.contains("childutils") || words.contains("superlance") { "15s" } else { "4s" };
+    // What is slow only because other tests run is no defect. A bad listener takes all the time it is given, so it gets
+    // less; but supervisor's own module is slow to load.
+    let slow = ["childutils", "superlance", "--strict"];
+    let patience = if slow.iter().any(|word| words.contains(word)) { "30s" } else { "4s" };
     let output = check(&sandbox, &format!("--timeout {patience} --report json {words}")).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!((&*stderr, output.status.code().is_some()), ("", true), "{words}: {}", output.status);
@@ -215,11 +217,8 @@ fn supd_listen_does_everything_right_however_it_is_chained() {
     ];
     side_by_side(&forms, |form| {
         let (status, cases) = judge(&format!("--strict -- {form}"));
-        assert!(
-            cases.len() > 60 && cases.iter().all(|case| case["outcome"] == "passed"),
-            "{form}: {cases:?}"
-        );
-        assert_eq!(status, 0, "{form}");
+        let other: Vec<_> = cases.iter().filter(|case| case["outcome"] != "passed").collect();
+        assert_eq!((cases.len() > 60, other.as_slice(), status), (true, &[][..], 0), "{form}");
     });
 }
 
