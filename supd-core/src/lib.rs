@@ -20,6 +20,7 @@ pub mod reader;
 pub mod recent;
 pub mod record;
 pub mod signals;
+pub mod spool;
 pub mod stdio;
 pub mod supervisor;
 pub mod wire;
