@@ -50,6 +50,11 @@ impl Listener {
         Self { decoder, recent: Recent::default() }
     }
 
+    /// An event that an earlier listener of the same supervisord handed on.
+    pub fn remember(&mut self, serial: u64, eventname: &str) {
+        self.recent.insert(serial, eventname);
+    }
+
     /// Takes bytes as they were read.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.decoder.feed(bytes);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use supd_core::cli::Usage;
+use supd_core::spool::{Options, Sync};
 use supd_core::{LenMode, ancestry, cli};
 
 const EXAMPLES: &str = "\
@@ -45,6 +46,14 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = cli::size, default_value = "16MiB", help_heading = "Protocol")]
     pub max_payload: usize,
 
+    /// The spool, if there is one
+    #[command(flatten)]
+    pub spool: Spool,
+
+    /// Report holes in poolserial, events that supervisord dropped, as SUPD_GAP; auto: where the pool has one process
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", help_heading = "Protocol")]
+    pub gaps: Gaps,
+
     /// How long the pipeline may take to finish once its input has ended, before SIGTERM, then SIGKILL;
     /// keep it below supervisord's stopwaitsecs
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "8s")]
@@ -75,6 +84,70 @@ struct Destination {
     program: Vec<OsString>,
 }
 
+/// The spool, if there is one.
+#[derive(Debug, clap::Args)]
+pub struct Spool {
+    /// Write each event to this directory before it is acknowledged, and hand on from there: what supd-notify, with the
+    /// same directory, has not confirmed is handed on again after a restart
+    #[arg(
+        long = "spool",
+        env = "SUPD_SPOOL",
+        hide_env_values = true,
+        value_name = "DIR",
+        help_heading = "Nothing is lost"
+    )]
+    dir: Option<PathBuf>,
+
+    /// When events must be on disk: before each is acknowledged, or when the kernel sees fit
+    #[arg(
+        long = "spool-sync",
+        value_name = "WHEN",
+        value_enum,
+        default_value = "event",
+        help_heading = "Nothing is lost"
+    )]
+    sync: Sync,
+
+    /// How large the spool may get; then the oldest go, confirmed or not, and SUPD_GAP says so
+    #[arg(long = "spool-max", value_name = "SIZE", value_parser = cli::size, default_value = "1GiB",
+          help_heading = "Nothing is lost")]
+    max: usize,
+
+    /// How long what every consumer has confirmed is kept
+    #[arg(long = "spool-keep", value_name = "AGE", value_parser = cli::duration, default_value = "7d",
+          help_heading = "Nothing is lost")]
+    keep: Duration,
+
+    /// Take a record for confirmed once the pipeline has been given it, for pipelines that do not end in supd-notify;
+    /// implied by -o
+    #[arg(long, help_heading = "Nothing is lost")]
+    confirm_on_write: bool,
+}
+
+impl Spool {
+    /// Where it is.
+    pub fn dir(&self) -> Option<&Path> {
+        // An empty variable is one that was not set.
+        self.dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
+    }
+
+    /// How it is kept.
+    pub fn options(&self) -> Options {
+        Options { max: self.max as u64, keep: self.keep, sync: self.sync }
+    }
+}
+
+/// Whether holes in poolserial are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Gaps {
+    /// Where supervisord's variables say that the pool has one process: the others of a larger one get the rest
+    Auto,
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
 /// Where records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output<'a> {
@@ -93,6 +166,22 @@ impl Args {
     pub fn host(&self) -> String {
         // An empty variable is one that was not set.
         self.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(ancestry::hostname)
+    }
+
+    /// Whether holes in poolserial are reported.
+    pub fn reports_gaps(&self) -> bool {
+        let variable = |name| std::env::var_os(name);
+        match self.gaps {
+            Gaps::On => true,
+            Gaps::Off => false,
+            Gaps::Auto => variable("SUPERVISOR_PROCESS_NAME")
+                .is_some_and(|process| Some(process) == variable("SUPERVISOR_GROUP_NAME")),
+        }
+    }
+
+    /// Whether a record counts as confirmed once it has been written: nobody confirms what stands in a file.
+    pub fn confirms_on_write(&self) -> bool {
+        self.spool.confirm_on_write || matches!(self.output(), Output::File(_))
     }
 
     /// Where records go.

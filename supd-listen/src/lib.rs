@@ -1,10 +1,12 @@
 //! `supd-listen`: speaks supervisord's eventlistener protocol and emits one JSON record a line.
 
 pub mod args;
+mod outbox;
 mod pipeline;
 mod replies;
 mod session;
 mod sink;
+mod store;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -12,12 +14,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use supd_core::cli::{self, Usage};
-use supd_core::signals::{SIGCHLD, STOP_SIGNALS, SignalPipe};
+use supd_core::signals::{SIGCHLD, SIGHUP, STOP_SIGNALS, SignalPipe};
 
 use crate::args::{Args, Output};
 use crate::pipeline::Pipeline;
 use crate::session::{End, Session};
 use crate::sink::Sink;
+use crate::store::Store;
 
 const NAME: &str = "supd-listen";
 
@@ -48,8 +51,19 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
         _ => None,
     };
     let replies = replies::open(&output, args.protocol_fd)?;
-    let sigterm = SignalPipe::watch(&STOP_SIGNALS).context("catch SIGTERM")?;
-    let sigchld = SignalPipe::watch(&[SIGCHLD]).context("catch SIGCHLD")?;
+    let is_file = matches!(output, Output::File(_));
+    // Who rotates a file says so with SIGHUP; else it is one of the signals that stop us.
+    let stop_signals = STOP_SIGNALS.into_iter().filter(|signal| !is_file || *signal != SIGHUP);
+    let sigterm = SignalPipe::watch(&stop_signals.collect::<Vec<_>>()).context("catch SIGTERM")?;
+    let attention =
+        SignalPipe::watch(&[if is_file { SIGHUP } else { SIGCHLD }]).context("catch SIGCHLD or SIGHUP")?;
+    let store = match args.spool.dir() {
+        None => None,
+        Some(path) => match store::wait_for_lock(path, &sigterm)? {
+            Some(lock) => Some(Store::open(args, path, lock)?),
+            None => return Ok(cli::DONE),
+        },
+    };
     let sink = if output == Output::Stdout { Some(Sink::stdout()?) } else { file };
     // supervisord sends nothing before this, so nothing slow may come before it.
     replies.ready()?;
@@ -59,7 +73,7 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
         (None, None) => unreachable!("an output is a sink or a pipeline"),
     };
 
-    let mut session = Session::new(args, replies, sink, sigterm, sigchld);
+    let mut session = Session::new(args, replies, sink, store, sigterm, attention)?;
     let result = session.run(pipeline.as_mut());
     let (sigchld, deadline) = session.close();
     let status = match pipeline {
@@ -69,6 +83,6 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
     match result? {
         End::Input | End::Sigterm => Ok(status),
         // Its own status says more, but never that all is well: supervisord would not start us again.
-        End::PipelineEnded => Ok(if status == cli::DONE { cli::FAILED } else { status }),
+        End::PipelineEnded | End::NotAnswered => Ok(if status == cli::DONE { cli::FAILED } else { status }),
     }
 }

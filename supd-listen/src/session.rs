@@ -1,21 +1,24 @@
 //! The conversation with supervisord, with its descriptors and its clock: read an event, hand it on, answer.
 
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
-use supd_core::event::Event;
+use supd_core::gaps::Gaps;
 use supd_core::listener::{Incoming, Listener};
 use supd_core::signals::SignalPipe;
+use supd_core::spool::log::Repairs;
 use supd_core::{Decoder, Record, ancestry, stdio};
 
 use crate::args::Args;
+use crate::outbox::{Flow, Outbox};
 use crate::pipeline::Pipeline;
 use crate::replies::Replies;
 use crate::sink::Sink;
+use crate::store::{self, Put, Store};
 
 /// How long the rest of an event may take after SIGTERM; its parts come within a tenth of that. The rest of the drain
 /// timeout is the pipeline's.
@@ -33,26 +36,37 @@ pub(crate) enum End {
     Sigterm,
     /// Nobody takes our records any more. An event in hand was not answered, so supervisord sends it again.
     PipelineEnded,
+    /// We were told to stop with an event in hand, which could not be handed on in time. Likewise.
+    NotAnswered,
 }
 
 /// One conversation, from READY on.
+///
+/// `Waiting --event--> InHand --handed on--> answered: Waiting`; only while waiting is input read.
 pub(crate) struct Session {
     listener: Listener,
     replies: Replies,
-    sink: Sink,
+    outbox: Outbox,
+    store: Option<Store>,
+    gaps: Option<Gaps>,
     sigterm: SignalPipe,
-    sigchld: SignalPipe,
-    host: String,
-    boot: String,
+    /// SIGCHLD of the pipeline, or SIGHUP where records go to a file.
+    attention: SignalPipe,
+    origin: Origin,
+    /// The pool and the server of the last event.
+    pool: (Option<String>, Option<String>),
     drain_timeout: Duration,
     /// Set by SIGTERM, or the end of input: when everything must be through, the pipeline included.
     deadline: Option<Instant>,
     sigterm_at: Option<Instant>,
-    /// Whether a child has changed since the pipeline was last asked.
-    child_changed: bool,
+    /// Whether the pipeline may have ended, or the file is to be opened anew.
+    was_alerted: bool,
     /// When the event that is coming in, or came in last, began to.
     received: Timestamp,
-    line: Vec<u8>,
+    /// Records that are not in the store yet, or, without one, in the outbox.
+    records: VecDeque<Record>,
+    /// Since when there is an event that supervisord waits for an answer to.
+    in_hand: Option<Instant>,
 }
 
 impl Session {
@@ -60,31 +74,44 @@ impl Session {
         args: &Args,
         replies: Replies,
         sink: Sink,
+        store: Option<(Store, Repairs)>,
         sigterm: SignalPipe,
-        sigchld: SignalPipe,
-    ) -> Self {
-        Self {
+        attention: SignalPipe,
+    ) -> anyhow::Result<Self> {
+        let mut session = Self {
             listener: Listener::new(Decoder::live(args.len, args.max_payload)),
             replies,
-            sink,
+            outbox: Outbox::new(sink),
+            store: None,
+            gaps: args.reports_gaps().then(Gaps::default),
             sigterm,
-            sigchld,
-            host: args.host(),
-            boot: ancestry::boot(),
+            attention,
+            origin: Origin { host: args.host(), boot: ancestry::boot() },
+            pool: (None, None),
             drain_timeout: args.drain_timeout,
             deadline: None,
             sigterm_at: None,
-            child_changed: false,
+            was_alerted: false,
             received: Timestamp::now(),
-            line: Vec::new(),
+            records: VecDeque::new(),
+            in_hand: None,
+        };
+        if let Some((store, repairs)) = store {
+            store.remind(&mut session.listener, &mut session.gaps, &session.origin.boot)?;
+            session.store = Some(store);
+            for gone in repairs.unreadable {
+                let record = session.own(store::lost(gone, "unreadable"));
+                session.records.push_back(record);
+            }
         }
+        Ok(session)
     }
 
     /// Ends the conversation and closes the sink, which tells the pipeline to finish. What is left is the signal to
     /// wait for the pipeline with, and until when.
     pub(crate) fn close(mut self) -> (SignalPipe, Instant) {
         let deadline = self.start_draining();
-        (self.sigchld, deadline)
+        (self.attention, deadline)
     }
 
     fn start_draining(&mut self) -> Instant {
@@ -92,66 +119,155 @@ impl Session {
     }
 
     /// Converses until one side has had enough.
-    pub(crate) fn run(&mut self, mut pipeline: Option<&mut Pipeline>) -> anyhow::Result<End> {
+    pub(crate) fn run(&mut self, pipeline: Option<&mut Pipeline>) -> anyhow::Result<End> {
+        let end = self.converse(pipeline)?;
+        if matches!(end, End::Input | End::Sigterm) && !self.bring_home()? {
+            return Ok(End::PipelineEnded);
+        }
+        if let Some(store) = &mut self.store {
+            store.let_go(Instant::now());
+        }
+        if end == End::Input { self.end_of_input() } else { Ok(end) }
+    }
+
+    fn converse(&mut self, mut pipeline: Option<&mut Pipeline>) -> anyhow::Result<End> {
         let mut buf = vec![0; 64 * 1024];
+        let mut ended = false;
+        // What an earlier listener did not bring home comes first.
+        if self.forward(Instant::now())? == Flow::Gone {
+            return Ok(self.pipeline_ended());
+        }
         loop {
             let silence = self.listener.is_undecided().then(|| Instant::now() + SILENCE);
             let patience = self.patience();
-            let happened = self.wait(Wanted::Event, silence.into_iter().chain(patience).min())?;
+            let timers = [silence, patience, self.next_timer(Instant::now())];
+            let happened = self.wait(!ended, timers.into_iter().flatten().min())?;
             if happened.sink_closed || self.has_ended(pipeline.as_deref_mut()) {
                 return Ok(self.pipeline_ended());
             }
-            let mut ended = false;
             if happened.input {
                 ended = !self.read(&mut buf)?;
             } else if silence.is_some_and(is_past) {
-                if let Some(incoming) = self.listener.silence_means_bytes()
-                    && let Some(end) = self.handle(incoming, ended)?
-                {
-                    return Ok(end);
+                if let Some(incoming) = self.listener.silence_means_bytes() {
+                    self.take(incoming);
                 }
             } else if patience.is_some_and(is_past) {
-                if self.listener.is_mid_event() {
-                    log::warn!("read an event: it did not come whole within {REST:?} of SIGTERM");
-                }
-                return Ok(End::Sigterm);
+                return Ok(self.give_up());
             }
-            while let Some(incoming) = self.next(ended)? {
-                if let Some(end) = self.handle(incoming, ended)? {
-                    return Ok(end);
+            // One event after another; as long as one is in hand, supervisord sends no other.
+            loop {
+                let now = Instant::now();
+                self.declare_gaps(now);
+                let flow = self.forward(now)?;
+                if flow == Flow::Gone {
+                    return Ok(self.pipeline_ended());
                 }
+                if let Some(since) = self.in_hand {
+                    if !self.is_handed_on(flow) {
+                        break;
+                    }
+                    if !self.answer(since, now, ended)? {
+                        return Ok(End::Input);
+                    }
+                    // With a store, that is the moment to hand on what it holds.
+                    continue;
+                }
+                let Some(incoming) = self.next(ended)? else { break };
+                self.take(incoming);
             }
-            if ended {
-                return self.end_of_input();
+            if ended && self.in_hand.is_none() {
+                return Ok(End::Input);
             }
         }
     }
 
-    /// After SIGTERM, how long to wait for input: an event that is already on its way is still taken, because unread it
-    /// would leak into other pools; a new one is not asked for.
+    /// After SIGTERM, how long to wait for what is still to come: an event that is already on its way is still taken,
+    /// because unread it would leak into other pools; a new one is not asked for. At the end of input, how long whoever
+    /// reads the records may take for the last.
     fn patience(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let deadline = self.deadline?.min(self.sigterm_at? + REST);
-        Some(if self.listener.is_mid_event() { deadline } else { now })
+        let deadline = self.deadline?;
+        let soon = |at| deadline.min(at + REST);
+        if self.in_hand.is_some() {
+            let fails = self.outbox.retry_at().or(self.store.as_ref().and_then(Store::retry_at)).is_some();
+            // A full disk is not waited for, least of all when supervisord has gone.
+            return Some(if fails { self.sigterm_at.map_or_else(Instant::now, soon) } else { deadline });
+        }
+        if self.listener.is_mid_event() { self.sigterm_at.map(soon) } else { self.sigterm_at }
+    }
+
+    /// That time has passed.
+    fn give_up(&self) -> End {
+        if self.in_hand.is_some() {
+            let what = if self.store.is_some() { "the spool" } else { self.outbox.sink().name() };
+            log::error!(
+                "write to {what}: it did not take the last event in time; supervisord will send it again"
+            );
+            return End::NotAnswered;
+        }
+        if self.listener.is_mid_event() {
+            log::warn!("read an event: it did not come whole within {REST:?} of SIGTERM");
+        }
+        End::Sigterm
+    }
+
+    /// When something is to be done though nothing happens.
+    fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let gap = self.gaps.as_ref().filter(|_| self.in_hand.is_none()).and_then(|gaps| gaps.deadline(now));
+        let outbox = self.outbox.retry_at();
+        let retry = self.store.as_ref().and_then(Store::retry_at);
+        let due = self.store.as_ref().filter(|_| self.outbox.is_empty()).and_then(Store::due);
+        [gap, outbox, retry, due].into_iter().flatten().min()
     }
 
     fn has_ended(&mut self, pipeline: Option<&mut Pipeline>) -> bool {
-        std::mem::take(&mut self.child_changed) && pipeline.is_some_and(Pipeline::has_ended)
+        if !std::mem::take(&mut self.was_alerted) {
+            return false;
+        }
+        self.outbox.reopen();
+        pipeline.is_some_and(Pipeline::has_ended)
     }
 
     fn pipeline_ended(&self) -> End {
-        log::error!("hand records on to {}: whoever read them has ended", self.sink.name());
+        log::error!("hand records on to {}: whoever read them has ended", self.outbox.sink().name());
         End::PipelineEnded
+    }
+
+    /// What is in the store and not handed on yet is, as far as that goes at once; the rest waits there for a successor.
+    /// False when nobody takes it.
+    fn bring_home(&mut self) -> anyhow::Result<bool> {
+        if self.store.is_none() {
+            return Ok(true);
+        }
+        let until = self.start_draining().min(Instant::now() + REST);
+        loop {
+            let now = Instant::now();
+            let flow = self.forward(now)?;
+            if flow == Flow::Through
+                && let Some(store) = &mut self.store
+            {
+                store.mark(self.outbox.lines());
+                if self.outbox.is_empty() {
+                    return Ok(true);
+                }
+            }
+            if flow == Flow::Gone || (now < until && self.wait(false, Some(until))?.sink_closed) {
+                self.pipeline_ended();
+                return Ok(false);
+            }
+            if now >= until {
+                return Ok(true);
+            }
+        }
     }
 
     /// Makes sure that what was handed on last has been taken out of the pipe: a stage that died with records unread
     /// should not look like one that finished.
     fn end_of_input(&mut self) -> anyhow::Result<End> {
         let deadline = self.start_draining();
-        while self.sink.holds_unread() && Instant::now() < deadline {
+        while self.outbox.sink().holds_unread() && Instant::now() < deadline {
             // Nothing tells when a pipe has become empty, so it is looked at often, and only here.
             let soon = Instant::now() + Duration::from_millis(2);
-            if self.wait(Wanted::Nothing, Some(soon))?.sink_closed {
+            if self.wait(false, Some(soon))?.sink_closed {
                 return Ok(self.pipeline_ended());
             }
         }
@@ -169,84 +285,110 @@ impl Session {
         }
     }
 
-    /// Hands an event on and answers it; says so when the conversation ends early.
-    fn handle(&mut self, incoming: Incoming, ended: bool) -> anyhow::Result<Option<End>> {
+    /// Takes an event in hand.
+    fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Event(event) => {
-                if !self.hand_on(event)? {
-                    return Ok(Some(End::PipelineEnded));
+                let now = Instant::now();
+                if let Some(gaps) = &mut self.gaps {
+                    gaps.saw(event.header.poolserial, now);
+                    // A gap, and a record that is lost from the spool, are told as the pool's.
+                    let pool = Some(&event.header.pool);
+                    if self.pool.0.as_ref() != pool {
+                        self.pool = (pool.cloned(), Some(event.header.server.clone()));
+                    }
                 }
+                let mut record = Record::from_event(event);
+                self.origin.sign(&mut record, self.received);
+                self.records.push_back(record);
+                self.in_hand = Some(now);
             }
             Incoming::Redelivered(event) => {
                 log::debug!("{} {} came again", event.header.eventname, event.header.serial);
+                self.in_hand = Some(Instant::now());
             }
             Incoming::Stray { bytes, eventname } => {
                 log::warn!(
                     "read event '{eventname}': skipped {bytes} bytes of it that 'len' did not count; see --len"
                 );
-                return Ok(None);
             }
+        }
+    }
+
+    /// A record of our own, which goes the way of all others.
+    fn own(&self, mut record: Record) -> Record {
+        self.origin.sign(&mut record, Timestamp::now());
+        (record.pool, record.server) = self.pool.clone();
+        record
+    }
+
+    fn declare_gaps(&mut self, now: Instant) {
+        // Meanwhile nothing can come that would fill one.
+        if self.in_hand.is_some() {
+            return;
+        }
+        while let Some(gap) = self.gaps.as_mut().and_then(|gaps| gaps.due(now)) {
+            log::warn!(
+                "supervisord dropped {} events of pool '{}'; see its buffer_size",
+                gap.missing(),
+                self.pool.0.as_deref().unwrap_or_default()
+            );
+            let record = self.own(store::gap(gap));
+            self.records.push_back(record);
+        }
+    }
+
+    /// Moves records on as far as they go: into the store, or the outbox; out of the store into the outbox; out of that.
+    fn forward(&mut self, now: Instant) -> anyhow::Result<Flow> {
+        self.put_away(now);
+        loop {
+            let flow = self.outbox.flush(now)?;
+            let Some(store) = self.store.as_mut().filter(|_| flow == Flow::Through) else { return Ok(flow) };
+            store.settle(self.outbox.lines(), now);
+            if !store.refill(self.outbox.lines(), now)? && self.outbox.is_empty() {
+                return Ok(flow);
+            }
+        }
+    }
+
+    fn put_away(&mut self, now: Instant) {
+        while let Some(mut record) = self.records.pop_front() {
+            let Some(store) = &mut self.store else {
+                record.write_line(self.outbox.lines());
+                continue;
+            };
+            match store.put(&mut record, self.outbox.lines(), now) {
+                Put::Done => {}
+                Put::Later => return self.records.push_front(record),
+                Put::Lost(gone) => {
+                    log::warn!("the spool is full: removed {} records that were not confirmed", gone.count());
+                    self.records.push_front(record);
+                    let record = self.own(store::lost(gone, "spool-max"));
+                    self.records.push_front(record);
+                }
+            }
+        }
+    }
+
+    /// Whether the event in hand is where it must be before it may be answered.
+    fn is_handed_on(&self, flow: Flow) -> bool {
+        self.records.is_empty() && (self.store.is_some() || flow == Flow::Through)
+    }
+
+    /// Accepts the event in hand; false when supervisord no longer reads our replies.
+    fn answer(&mut self, since: Instant, now: Instant, ended: bool) -> anyhow::Result<bool> {
+        self.in_hand = None;
+        if let Some(gaps) = &mut self.gaps {
+            gaps.was_held_up(now - since);
         }
         // SIGTERM may have come after poll(2) looked; an event asked for now would leak into other pools.
         let last = ended || self.sigterm.has_come();
         let reply = if last { Listener::ACCEPT_LAST } else { Listener::ACCEPT };
-        if self.replies.send(reply)? {
-            return Ok(None);
+        let is_read = self.replies.send(reply)?;
+        if !is_read {
+            log::debug!("supervisord no longer reads our replies");
         }
-        log::debug!("supervisord no longer reads our replies");
-        Ok(Some(End::Input))
-    }
-
-    /// Writes the record; false when nobody takes it any more.
-    fn hand_on(&mut self, event: Event) -> anyhow::Result<bool> {
-        let mut record = Record::from_event(event);
-        record.ts = Some(format!("{:.3}", self.received));
-        record.host = Some(self.host.clone());
-        record.boot = Some(self.boot.clone());
-        self.line.clear();
-        record.write_line(&mut self.line);
-        let mut written = 0;
-        loop {
-            match self.sink.write_some(&self.line[written..]) {
-                Ok(bytes) => written += bytes,
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    self.pipeline_ended();
-                    return Ok(false);
-                }
-                Err(error) => {
-                    self.sink.take_back(written);
-                    return Err(error).with_context(|| format!("write to {}", self.sink.name()));
-                }
-            }
-            if written == self.line.len() {
-                return Ok(true);
-            }
-            if !self.wait_for_room()? {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Waits until the sink takes more; false when it never will.
-    fn wait_for_room(&mut self) -> anyhow::Result<bool> {
-        loop {
-            let happened = self.wait(Wanted::Room, self.deadline)?;
-            if happened.sink_closed {
-                self.pipeline_ended();
-                return Ok(false);
-            }
-            if happened.room {
-                return Ok(true);
-            }
-            if self.deadline.is_some_and(is_past) {
-                log::error!(
-                    "write to {}: nothing was taken within {:?}",
-                    self.sink.name(),
-                    self.drain_timeout
-                );
-                return Ok(false);
-            }
-        }
+        Ok(is_read)
     }
 
     /// Reads once; false at the end of input.
@@ -264,37 +406,36 @@ impl Session {
         Ok(true)
     }
 
-    fn wait(&mut self, wanted: Wanted, until: Option<Instant>) -> anyhow::Result<Happened> {
+    fn wait(&mut self, wants_input: bool, until: Option<Instant>) -> anyhow::Result<Happened> {
         let stdin = io::stdin();
-        let room = if wanted == Wanted::Room { PollFlags::OUT } else { PollFlags::empty() };
-        let sink = self.sink.as_fd();
+        let takes_input = wants_input && self.in_hand.is_none();
+        let room = if self.outbox.wants_room() { PollFlags::OUT } else { PollFlags::empty() };
         let mut fds = [
             PollFd::new(&self.sigterm, PollFlags::IN),
-            PollFd::new(&self.sigchld, PollFlags::IN),
-            PollFd::new(&sink, room),
-            PollFd::new(&stdin, if wanted == Wanted::Event { PollFlags::IN } else { PollFlags::empty() }),
+            PollFd::new(&self.attention, PollFlags::IN),
+            PollFd::new(&self.outbox, room),
+            PollFd::new(&stdin, if takes_input { PollFlags::IN } else { PollFlags::empty() }),
         ];
-        // Who waits for room must learn that supervisord has gone, but only once; standard input stands last, so that it
+        // Who holds an event must learn that supervisord has gone, but only once; standard input stands last, so that it
         // can be left out.
-        let watches_input = wanted == Wanted::Event || self.deadline.is_none();
+        let watches_input = takes_input || (wants_input && self.deadline.is_none());
         let count = if watches_input { fds.len() } else { fds.len() - 1 };
         stdio::poll(&mut fds[..count], until).context("wait for an event")?;
-        let [sigterm, sigchld, sink, input] = fds.map(|fd| fd.revents());
+        let [sigterm, attention, sink, input] = fds.map(|fd| fd.revents());
         if !sigterm.is_empty() && self.sigterm.take() {
             log::debug!("SIGTERM: taking nothing new, draining for at most {:?}", self.drain_timeout);
             self.sigterm_at.get_or_insert_with(Instant::now);
             self.start_draining();
         }
-        if input.contains(PollFlags::HUP) && wanted == Wanted::Room {
+        if input.contains(PollFlags::HUP) && !takes_input {
             self.start_draining();
         }
-        if !sigchld.is_empty() {
-            self.child_changed |= self.sigchld.take();
+        if !attention.is_empty() {
+            self.was_alerted |= self.attention.take();
         }
         Ok(Happened {
-            sink_closed: self.sink.is_closed(sink),
-            room: sink.contains(PollFlags::OUT),
-            input: !input.is_empty(),
+            sink_closed: self.outbox.sink().is_closed(sink),
+            input: takes_input && !input.is_empty(),
         })
     }
 }
@@ -303,16 +444,21 @@ fn is_past(time: Instant) -> bool {
     time <= Instant::now()
 }
 
-/// What to wait for, besides signals and the end of the sink's reader.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Event,
-    Room,
-    Nothing,
-}
-
 struct Happened {
     sink_closed: bool,
-    room: bool,
     input: bool,
+}
+
+/// Where and when records come from.
+struct Origin {
+    host: String,
+    boot: String,
+}
+
+impl Origin {
+    fn sign(&self, record: &mut Record, received: Timestamp) {
+        record.ts = Some(format!("{received:.3}"));
+        record.host = Some(self.host.clone());
+        record.boot = Some(self.boot.clone());
+    }
 }

@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
 
 use anyhow::{Context as _, bail};
 use rustix::event::PollFlags;
 use rustix::fs::FileType;
+use rustix::io::Errno;
 use supd_core::cli::Usage;
 use supd_core::{ancestry, stdio};
 
@@ -17,6 +18,10 @@ use supd_core::{ancestry, stdio};
 pub(crate) struct Sink {
     file: File,
     name: String,
+    /// Where a regular file was opened, which may be moved away.
+    path: Option<PathBuf>,
+    /// Whether that could not be opened again, which has been said.
+    is_orphan: bool,
     /// Whether somebody reads it as it is written, and can leave: a pipe or a socket, not a file.
     has_reader: bool,
 }
@@ -25,20 +30,16 @@ impl Sink {
     /// A file to append to, created when missing.
     pub(crate) fn file(path: &Path) -> anyhow::Result<Self> {
         let name = format!("'{}'", path.display());
-        let file = File::options().append(true).create(true).open(path);
-        let mut file = file.with_context(|| format!("open {name}"))?;
+        let file = open(path).with_context(|| format!("open {name}"))?;
         if stdio::is_fifo(&file) && ancestry::same_file(&file, io::stdout()) {
             bail!(Usage(format!(
                 "write to {name}: supervisord waits there for replies, and would take records for garbage"
             )));
         }
-        // What a power failure left of a line must not spoil the next.
-        if ends_in_the_middle_of_a_line(path) {
-            log::warn!("append to {name}: its last line is not whole; beginning a new one");
-            file.write_all(b"\n").with_context(|| format!("write to {name}"))?;
-        }
+        let is_regular = stdio::file_type(&file) == Some(FileType::RegularFile);
         let has_reader = has_reader(&file);
-        let sink = Self { file, name, has_reader };
+        let sink =
+            Self { file, name, path: is_regular.then(|| path.to_owned()), is_orphan: false, has_reader };
         if has_reader { sink.non_blocking() } else { Ok(sink) }
     }
 
@@ -48,16 +49,17 @@ impl Sink {
         let has_reader = has_reader(io::stdout());
         // A description that is not shared with the shell, so that non-blocking is ours alone.
         if has_reader && let Ok(file) = File::options().write(true).open("/dev/stdout") {
-            return Self { file, name, has_reader }.non_blocking();
+            return Self { file, name, path: None, is_orphan: false, has_reader }.non_blocking();
         }
         let file = io::stdout().as_fd().try_clone_to_owned().context("duplicate standard output")?.into();
-        Ok(Self { file, name, has_reader })
+        Ok(Self { file, name, path: None, is_orphan: false, has_reader })
     }
 
     /// The pipeline that we run.
     pub(crate) fn pipe(stdin: ChildStdin) -> anyhow::Result<Self> {
         let file = OwnedFd::from(stdin).into();
-        Self { file, name: "the pipeline".into(), has_reader: true }.non_blocking()
+        Self { file, name: "the pipeline".into(), path: None, is_orphan: false, has_reader: true }
+            .non_blocking()
     }
 
     /// A pipeline that is stuck must not keep us from hearing SIGTERM.
@@ -77,16 +79,49 @@ impl Sink {
         }
     }
 
-    /// Takes the last bytes out of a file again: the beginning of a record for which the disk had no room.
-    pub(crate) fn take_back(&self, bytes: usize) {
-        if self.has_reader || bytes == 0 {
-            return;
+    /// Takes the last bytes out of a file again: the beginning of a record for which the disk had no room. False when
+    /// they are still there.
+    pub(crate) fn take_back(&self, bytes: usize) -> bool {
+        if self.path.is_none() {
+            return false;
         }
         let shorter = self.file.metadata().map(|file| file.len().saturating_sub(bytes as u64));
-        // If this fails too, the next start finds the torn line.
-        if let Err(error) = shorter.and_then(|len| self.file.set_len(len)) {
-            log::warn!("cut {} back to its last whole line: {error}", self.name);
+        // If this fails too, the record goes on where it stopped, or the next start finds the torn line.
+        shorter.and_then(|len| self.file.set_len(len)).is_ok()
+    }
+
+    /// Goes on in a new file when the one at our path is another one now, or none.
+    pub(crate) fn follow(&mut self) {
+        let Some(path) = &self.path else { return };
+        let is_ours = match (rustix::fs::stat(path), rustix::fs::fstat(&self.file)) {
+            (Ok(theirs), Ok(ours)) => (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino),
+            (Err(error), _) => error != Errno::NOENT,
+            // Nothing is known; the next write will tell.
+            _ => true,
+        };
+        if !is_ours {
+            self.reopen();
         }
+    }
+
+    /// Opens the file at our path anew.
+    pub(crate) fn reopen(&mut self) {
+        let Some(path) = &self.path else { return };
+        match open(path) {
+            Ok(file) => {
+                log::debug!("opened {} anew", self.name);
+                (self.file, self.is_orphan) = (file, false);
+                return;
+            }
+            Err(_) if self.is_orphan => return,
+            Err(error) => log::warn!("open {} anew: {error}; going on in the file that was there", self.name),
+        }
+        self.is_orphan = true;
+    }
+
+    /// Whether somebody reads it as it is written, and can leave.
+    pub(crate) fn has_reader(&self) -> bool {
+        self.has_reader
     }
 
     /// Whether the pipe holds something that its reader has not taken.
@@ -108,6 +143,17 @@ impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// Opens a file to append to, created when missing.
+fn open(path: &Path) -> io::Result<File> {
+    let mut file = File::options().append(true).create(true).open(path)?;
+    // What a power failure left of a line must not spoil the next.
+    if ends_in_the_middle_of_a_line(path) {
+        log::warn!("append to '{}': its last line is not whole; beginning a new one", path.display());
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 fn has_reader(fd: impl AsFd) -> bool {

@@ -1,0 +1,278 @@
+//! The spool as supd-listen uses it: waited for, written to, and read from for the pipeline.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::event::{PollFd, PollFlags};
+use serde_json::Value;
+use supd_core::gaps::{Gap, Gaps};
+use supd_core::listener::Listener;
+use supd_core::seen::Seen;
+use supd_core::signals::SignalPipe;
+use supd_core::spool::log::{Lost, Repairs};
+use supd_core::spool::{self, Asked, Asking, Consumer, ConsumerName, Lock, Spool};
+use supd_core::{Record, stdio};
+
+use crate::args::Args;
+
+/// How long a predecessor may take to let go of the spool: it does so before it drains.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
+/// So many of the last events are remembered.
+const REMEMBERED: u64 = 4096;
+/// How long to wait before a disk is tried again that could not be written.
+const PAUSE: Duration = Duration::from_secs(1);
+/// After so many records a mark tells those who got none of them how far things are; and after so much quiet.
+const MARK_RECORDS: u64 = 1000;
+const MARK_QUIET: Duration = Duration::from_secs(1);
+/// How often a cursor is written for those who do not write their own.
+const CONFIRM: Duration = Duration::from_secs(1);
+/// A line goes to the pipeline without being read back, unless so much waits there already.
+const AT_HAND: usize = 64 * 1024;
+
+/// Records on disk, and how far they have been handed on.
+#[derive(Debug)]
+pub(crate) struct Store {
+    spool: Spool,
+    line: Vec<u8>,
+    /// Set while the disk fails: when to try again.
+    retry_at: Option<Instant>,
+    /// Records handed on since the last mark, and when the last one was.
+    since_mark: u64,
+    handed_on_at: Instant,
+    on_write: Option<OnWrite>,
+}
+
+/// Confirms for those who do not do it themselves.
+#[derive(Debug)]
+struct OnWrite {
+    consumer: Consumer,
+    due: Instant,
+}
+
+/// Asks for the spool until a predecessor has let go of it; `None` when SIGTERM comes first.
+pub(crate) fn wait_for_lock(path: &Path, sigterm: &SignalPipe) -> anyhow::Result<Option<Lock>> {
+    spool::create(path)?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let pid = match spool::ask(path)? {
+            Asked::Ours(lock) => return Ok(Some(lock)),
+            Asked::Held(pid) => pid,
+        };
+        if Instant::now() >= until {
+            let who = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+            bail!(
+                "write to spool '{}': {who} does so already; each listener needs a spool of its own",
+                path.display()
+            );
+        }
+        // Nothing tells when a lock is free, short of a thread that waits for it.
+        let mut fds = [PollFd::new(sigterm, PollFlags::IN)];
+        stdio::poll(&mut fds, Some(Instant::now() + LOOK)).context("wait for the spool")?;
+        if sigterm.has_come() {
+            return Ok(None);
+        }
+    }
+}
+
+impl Store {
+    pub(crate) fn open(args: &Args, path: &Path, lock: Lock) -> anyhow::Result<(Self, Repairs)> {
+        let (spool, repairs) = Spool::open(path, args.spool.options(), lock)?;
+        let on_write = args.confirms_on_write().then(|| OnWrite::new(path)).transpose()?;
+        if repairs.cut > 0 {
+            log::warn!(
+                "open spool '{}': its last record was not whole and not acknowledged, so its event comes again; cut {} bytes",
+                path.display(),
+                repairs.cut
+            );
+        }
+        let waiting = spool.index().next() - 1 - spool.position();
+        if waiting > 0 {
+            log::info!("spool '{}': handing on {waiting} records that nobody has confirmed", path.display());
+        }
+        let store = Self {
+            spool,
+            line: Vec::new(),
+            retry_at: None,
+            since_mark: 0,
+            handed_on_at: Instant::now(),
+            on_write,
+        };
+        Ok((store, repairs))
+    }
+
+    /// Tells what earlier listeners of this supervisord wrote.
+    pub(crate) fn remind(
+        &self,
+        listener: &mut Listener,
+        gaps: &mut Option<Gaps>,
+        boot: &str,
+    ) -> anyhow::Result<()> {
+        let (now, mut pool) = (Instant::now(), None);
+        self.spool.each_of_last(REMEMBERED, |line| {
+            let Some(seen) = Seen::from_line(line).filter(|seen| seen.boot.as_deref() == Some(boot)) else {
+                return;
+            };
+            if let Some(serial) = seen.serial {
+                listener.remember(serial, &seen.eventname);
+            }
+            let Some(gaps) = gaps else { return };
+            if seen.pool.is_some() && pool.as_deref() != seen.pool.as_deref() {
+                // The listener had another name.
+                (*gaps, pool) = (Gaps::default(), seen.pool.as_deref().map(str::to_owned));
+            }
+            if let Some(gap) = seen.gap() {
+                gaps.restore_gap(gap);
+            } else if let Some(poolserial) = seen.poolserial {
+                gaps.restore(poolserial, now);
+            }
+        })
+    }
+
+    /// Puts a record on disk, and into the lines for the pipeline if all before it have gone there. False when the disk
+    /// does not take it; then it is tried again later. What had to go to make room for it is given.
+    pub(crate) fn put(&mut self, record: &mut Record, lines: &mut Vec<u8>, now: Instant) -> Put {
+        if self.retry_at.is_some_and(|at| at > now) {
+            return Put::Later;
+        }
+        record.seq = Some(self.spool.index().next());
+        self.line.clear();
+        record.write_line(&mut self.line);
+        let put = match self.spool.make_room(self.line.len()) {
+            Ok(Some(lost)) => return Put::Lost(lost),
+            Ok(None) => self.put_line(lines, now),
+            Err(error) => Err(error),
+        };
+        match put {
+            Ok(()) => {
+                if self.retry_at.take().is_some() {
+                    log::info!("write to spool '{}': it works again", self.spool.path().display());
+                }
+                Put::Done
+            }
+            Err(error) => {
+                if self.retry_at.is_none() {
+                    log::error!("{error:#}; not acknowledging events, and trying again until it works");
+                }
+                self.retry_at = Some(now + PAUSE);
+                Put::Later
+            }
+        }
+    }
+
+    fn put_line(&mut self, lines: &mut Vec<u8>, now: Instant) -> anyhow::Result<()> {
+        let is_next = self.spool.is_at_end();
+        self.spool.append(&self.line)?;
+        if is_next && lines.len() < AT_HAND {
+            lines.extend_from_slice(&self.line);
+            self.spool.skip(&self.line);
+            self.handed_on(1, lines, now);
+        }
+        self.line.shrink_to(AT_HAND);
+        Ok(())
+    }
+
+    /// When to try again, after a failure.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// Puts some of what is to be handed on into these lines, which are empty; false when there is nothing.
+    pub(crate) fn refill(&mut self, lines: &mut Vec<u8>, now: Instant) -> anyhow::Result<bool> {
+        if self.spool.is_at_end() {
+            return Ok(false);
+        }
+        let count = self.spool.read(lines)?;
+        self.handed_on(count, lines, now);
+        Ok(count > 0)
+    }
+
+    fn handed_on(&mut self, count: u64, lines: &mut Vec<u8>, now: Instant) {
+        self.since_mark += count;
+        self.handed_on_at = now;
+        if self.since_mark >= MARK_RECORDS {
+            self.mark(lines);
+        }
+    }
+
+    /// When a mark is due, as long as nothing more is handed on; and when a cursor.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let mark = (self.since_mark > 0).then(|| self.handed_on_at + MARK_QUIET);
+        let is_behind = |on_write: &&OnWrite| on_write.consumer.position() != Some(self.spool.position());
+        let confirm = self.on_write.as_ref().filter(is_behind).map(|on_write| on_write.due);
+        mark.into_iter().chain(confirm).min()
+    }
+
+    /// All lines have been taken: what is due now is done.
+    pub(crate) fn settle(&mut self, lines: &mut Vec<u8>, now: Instant) {
+        if self.since_mark > 0 && self.handed_on_at + MARK_QUIET <= now {
+            self.mark(lines);
+        }
+        if self.on_write.as_ref().is_some_and(|on_write| on_write.due <= now) {
+            self.confirm(now);
+        }
+    }
+
+    /// A mark for those who have not got one since the last record.
+    pub(crate) fn mark(&mut self, lines: &mut Vec<u8>) {
+        if std::mem::take(&mut self.since_mark) > 0 {
+            let seq = Some(self.spool.position());
+            Record { seq, eventname: "SUPD_MARK".into(), ..Record::default() }.write_line(lines);
+        }
+    }
+
+    /// What has been handed on counts as dealt with.
+    pub(crate) fn confirm(&mut self, now: Instant) {
+        let Some(OnWrite { consumer, due }) = &mut self.on_write else { return };
+        *due = now + CONFIRM;
+        if let Err(error) = consumer.set_position(self.spool.position()) {
+            log::warn!("{error:#}; after a restart some records would be handed on again");
+        }
+    }
+
+    /// Leaves the rest to a successor.
+    pub(crate) fn let_go(&mut self, now: Instant) {
+        self.confirm(now);
+        self.on_write = None;
+        self.spool.let_go();
+    }
+}
+
+/// What became of a record.
+#[derive(Debug)]
+pub(crate) enum Put {
+    /// It is on disk.
+    Done,
+    /// It is not yet.
+    Later,
+    /// It is not yet, and these are gone, of which a record comes first.
+    Lost(Lost),
+}
+
+impl OnWrite {
+    fn new(path: &Path) -> anyhow::Result<Self> {
+        let name = ConsumerName::parse("supd-listen").expect("it consists of letters");
+        match Consumer::ask(path, &name)? {
+            Asking::Ours(consumer) => Ok(Self { consumer, due: Instant::now() }),
+            Asking::Held(_) => bail!("confirm in spool '{}': another supd-listen does so", path.display()),
+        }
+    }
+}
+
+/// A record of records that are gone from the spool.
+pub(crate) fn lost(lost: Lost, reason: &str) -> Record {
+    let [missing, first, last] = [lost.count(), lost.first, lost.last].map(Value::from);
+    own([("missing", missing), ("first_seq", first), ("last_seq", last), ("reason", reason.into())])
+}
+
+/// A record of events that supervisord dropped, by their poolserials.
+pub(crate) fn gap(gap: Gap) -> Record {
+    let [missing, after, before] = [gap.missing(), gap.after, gap.before].map(Value::from);
+    own([("missing", missing), ("after", after), ("before", before)])
+}
+
+fn own<const N: usize>(fields: [(&str, Value); N]) -> Record {
+    let extra = fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+    Record { eventname: "SUPD_GAP".into(), extra, ..Record::default() }
+}
