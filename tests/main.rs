@@ -14,5 +14,6 @@ mod notify;
 mod parse;
 mod play;
 mod replay;
+mod spool;
 mod stop;
 mod supervisord;

@@ -128,7 +128,7 @@ impl Spool {
     /// Where it is.
     pub fn dir(&self) -> Option<&Path> {
         // An empty variable is one that was not set.
-        self.dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
+        self.dir.as_deref().filter(|dir| !dir.is_empty()).map(Path::new)
     }
 
     /// How it is kept.

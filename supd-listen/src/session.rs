@@ -53,7 +53,7 @@ pub(crate) struct Session {
     /// SIGCHLD of the pipeline, or SIGHUP where records go to a file.
     attention: SignalPipe,
     origin: Origin,
-    /// The pool and the server of the last event.
+    /// The pool and the server of the last event, which records of our own name too.
     pool: (Option<String>, Option<String>),
     drain_timeout: Duration,
     /// Set by SIGTERM, or the end of input: when everything must be through, the pipeline included.
@@ -292,11 +292,9 @@ impl Session {
                 let now = Instant::now();
                 if let Some(gaps) = &mut self.gaps {
                     gaps.saw(event.header.poolserial, now);
-                    // A gap, and a record that is lost from the spool, are told as the pool's.
-                    let pool = Some(&event.header.pool);
-                    if self.pool.0.as_ref() != pool {
-                        self.pool = (pool.cloned(), Some(event.header.server.clone()));
-                    }
+                }
+                if self.pool.0.as_ref() != Some(&event.header.pool) {
+                    self.pool = (Some(event.header.pool.clone()), Some(event.header.server.clone()));
                 }
                 let mut record = Record::from_event(event);
                 self.origin.sign(&mut record, self.received);
