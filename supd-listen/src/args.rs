@@ -96,7 +96,7 @@ pub struct Spool {
         value_name = "DIR",
         help_heading = "Nothing is lost"
     )]
-    dir: Option<PathBuf>,
+    dir: Option<OsString>,
 
     /// When events must be on disk: before each is acknowledged, or when the kernel sees fit
     #[arg(
