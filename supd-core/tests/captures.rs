@@ -5,7 +5,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use supd_core::gaps::{Gap, Gaps};
+use supd_core::recent::Recent;
 use supd_core::{Decoded, Decoder, Event, LenMode, LenUnit, Record};
 
 const MAX: usize = 16 << 20;
@@ -168,4 +171,24 @@ fn a_wrong_unit_is_noticed_at_the_next_header_and_the_stream_goes_on_in_step() {
         Decoded::Stray { bytes: log.len() - log.chars().count(), eventname: "PROCESS_LOG_STDOUT".into() };
     assert_eq!(decoder.next(), Ok(Some(stray)));
     assert!(matches!(decoder.next(), Ok(Some(Decoded::Event(event, _))) if event.payload.when == Some(5)));
+}
+
+#[test]
+fn only_what_supervisord_dropped_is_a_gap() {
+    let late = Duration::from_secs(60);
+    for Capture { name, raw, .. } in captures() {
+        let (mut gaps, mut recent, now) = (Gaps::default(), Recent::default(), Instant::now());
+        for (Event { header, .. }, _) in decode_stored(&raw, raw.len()) {
+            if recent.insert(header.serial, &header.eventname) {
+                gaps.saw(header.poolserial, now);
+            }
+        }
+        let missing: Vec<u64> = std::iter::from_fn(|| gaps.due(now + late)).map(Gap::missing).collect();
+        let expected: &[u64] = match &*name {
+            "overflow.raw" => &[20, 21],
+            "startuploss.raw" => &[19],
+            _ => &[],
+        };
+        assert_eq!(missing, expected, "{name}");
+    }
 }
