@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use supd_core::cli;
+use supd_core::spool::ConsumerName;
 
 use crate::channel::{Channel, exec, file, log, slack, webhook};
 
@@ -16,8 +17,8 @@ Examples:
 A first real message, with SUPD_SLACK_URL set:
   supd-mock generate | supd-parse --problems | head -n 1 | supd-notify -v slack
 
-Exit status: 0 when every record was delivered; 1 when one was not, or a line
-was not a record; 2 for wrong usage.";
+Exit status: 0 when every record was delivered, or stays in the spool; 1 when
+one was not, or a line was not a record; 2 for wrong usage.";
 
 /// Delivers records of supervisord events to where people look
 ///
@@ -25,6 +26,9 @@ was not a record; 2 for wrong usage.";
 /// tried again, after one second, then longer, up to five minutes; a server's Retry-After is respected. What cannot be
 /// delivered goes to the dead letter file as the record it was, or, without one, to standard error. Records marked
 /// with 'resolves' (the end of a problem) are read and not sent.
+///
+/// With the spool that supd-listen keeps, what has been dealt with is confirmed there, so that it is not sent again, and
+/// what there is no time for at the end stays there for the next start.
 #[derive(Debug, clap::Parser)]
 #[command(name = "supd-notify", bin_name = "supd-notify", version, after_help = EXAMPLES, max_term_width = 100,
           subcommand_value_name = "CHANNEL", subcommand_help_heading = "Channels")]
@@ -55,9 +59,30 @@ pub struct Args {
           help_heading = "Delivery")]
     pub(crate) drain_timeout: Duration,
 
+    /// The spool that the records come from, in which what was dealt with is confirmed; or the variable SUPD_SPOOL
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Spool")]
+    spool: Option<PathBuf>,
+
+    /// The name under which it is confirmed; each consumer of a spool has its own
+    #[arg(long, value_name = "NAME", value_parser = ConsumerName::parse, default_value = "notify", global = true,
+          help_heading = "Spool")]
+    pub(crate) consumer: ConsumerName,
+
+    /// A new consumer beside others takes every record that comes, not only those that none of them has dealt with
+    #[arg(long, global = true, help_heading = "Spool")]
+    pub(crate) from_start: bool,
+
     /// Which messages to write to standard error
     #[command(flatten)]
     pub(crate) verbosity: cli::Verbosity,
+}
+
+impl Args {
+    /// The spool to use; none for a dry run, and an empty variable is as good as none.
+    pub(crate) fn spool(&self) -> Option<PathBuf> {
+        let variable = || std::env::var_os("SUPD_SPOOL").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.spool.clone().or_else(variable).filter(|_| !self.dry_run)
+    }
 }
 
 /// The channels, one a file in `channel/`.

@@ -7,8 +7,9 @@ use supd_core::describe;
 use supd_core::stdio;
 
 use crate::channel::{Channel, Failure};
+use crate::cursor::Cursor;
 use crate::dead_letter::DeadLetter;
-use crate::queue::{Letter, Queue};
+use crate::queue::{Entry, Letter, Next, Queue};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -21,8 +22,19 @@ pub(crate) struct Courier {
     dead_letter: Option<DeadLetter>,
     timeout: Duration,
     retry_for: Duration,
+    /// Our place in the spool that the letters come from, if they do.
+    cursor: Option<Cursor>,
     /// Why the last attempt did not succeed, if it did not.
     failing: Option<String>,
+}
+
+/// What became of a letter.
+enum Outcome {
+    Delivered,
+    /// Another attempt would not succeed, or there have been enough.
+    Failed(String),
+    /// There is no time for another attempt.
+    OutOfTime(String),
 }
 
 impl Courier {
@@ -31,34 +43,68 @@ impl Courier {
         dead_letter: Option<DeadLetter>,
         timeout: Duration,
         retry_for: Duration,
+        cursor: Option<Cursor>,
     ) -> Self {
-        Self { channel, dead_letter, timeout, retry_for, failing: None }
+        Self { channel, dead_letter, timeout, retry_for, cursor, failing: None }
     }
 
-    /// Delivers what is queued until no more comes; how many letters could not be delivered.
+    /// Delivers what is queued until no more comes; how many letters could not be delivered. Those that a spool keeps
+    /// for another time do not count.
     pub(crate) fn deliver_all(mut self, queue: &Queue) -> u64 {
         let mut failed = 0;
-        while let Some(letter) = queue.pop() {
-            match self.deliver(&letter, queue) {
-                Ok(()) => log::debug!("delivered to {}: {}", self.channel.name(), title(&letter)),
-                Err(reason) => {
-                    failed += 1;
-                    self.bury(&letter, &reason);
-                }
+        loop {
+            match queue.pop(self.cursor.as_ref().and_then(Cursor::due)) {
+                Next::Entry(Entry::Letter(letter)) if self.skips(&letter) => {}
+                Next::Entry(Entry::Letter(letter)) => match self.deliver(&letter, queue) {
+                    Outcome::Delivered => {
+                        log::debug!("delivered to {}: {}", self.channel.name(), title(&letter));
+                        self.confirm(letter.record.seq);
+                    }
+                    Outcome::OutOfTime(reason) if let Some(cursor) = &self.cursor => {
+                        let waiting = queue.count(|letter| !cursor.covers(letter.record.seq));
+                        self.leave(1 + waiting, &reason);
+                        break;
+                    }
+                    Outcome::Failed(reason) | Outcome::OutOfTime(reason) => {
+                        failed += 1;
+                        self.bury(&letter, &reason);
+                        self.confirm(letter.record.seq);
+                    }
+                },
+                Next::Entry(Entry::Passed(seq)) => self.confirm(Some(seq)),
+                Next::Nothing => {}
+                Next::End => break,
             }
+            if let Some(cursor) = &mut self.cursor {
+                cursor.write_when_due(Instant::now());
+            }
+        }
+        if let Some(cursor) = self.cursor {
+            cursor.close();
         }
         failed
     }
 
-    /// Tries until it succeeds or there is no more point in it; then, why.
-    fn deliver(&mut self, letter: &Letter, queue: &Queue) -> Result<(), String> {
+    fn skips(&mut self, letter: &Letter) -> bool {
+        self.cursor.as_mut().is_some_and(|cursor| cursor.skips(letter.record.seq))
+    }
+
+    fn confirm(&mut self, seq: Option<u64>) {
+        if let (Some(cursor), Some(seq)) = (&mut self.cursor, seq) {
+            cursor.confirm(seq);
+        }
+    }
+
+    /// Tries until it succeeds or there is no more point in it.
+    fn deliver(&mut self, letter: &Letter, queue: &Queue) -> Outcome {
         let started = Instant::now();
         let mut pauses = pauses();
         loop {
             let deadline = queue.deadline(self.failing.is_some());
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(self.failing.clone().unwrap_or_else(|| "it was time to stop".to_owned()));
+                let reason = self.failing.clone();
+                return Outcome::OutOfTime(reason.unwrap_or_else(|| "it was time to stop".to_owned()));
             }
             // An attempt of a channel that works gets all its time: cut short, it might have arrived all the same.
             let timeout =
@@ -66,25 +112,35 @@ impl Courier {
             let (reason, retry_after) = match self.channel.deliver(letter, timeout) {
                 Ok(()) => {
                     self.failing = None;
-                    return Ok(());
+                    return Outcome::Delivered;
                 }
                 // The channel works: it said no.
                 Err(Failure::Permanent { reason }) => {
                     self.failing = None;
-                    return Err(reason);
+                    return Outcome::Failed(reason);
                 }
                 Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
             };
             self.failing = Some(reason.clone());
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(retry_after.min(LONGEST_WISH));
             if started.elapsed() + pause >= self.retry_for {
-                return Err(reason);
+                return Outcome::Failed(reason);
             }
             log::warn!("deliver to {}: {reason}; next attempt in {pause:.1?}", self.channel.name());
+            if let Some(cursor) = &mut self.cursor {
+                cursor.write(Instant::now());
+            }
             if !queue.pause(pause) {
-                return Err(reason);
+                return Outcome::OutOfTime(reason);
             }
         }
+    }
+
+    /// Tells of letters that stay in the spool.
+    fn leave(&self, letters: usize, reason: &str) {
+        let stay = if letters == 1 { "record stays" } else { "records stay" };
+        let name = self.channel.name();
+        log::warn!("deliver to {name}: {reason}; {letters} {stay} in the spool for the next start");
     }
 
     /// Puts a letter where it can be found: the dead letter file, or where messages go.
@@ -119,16 +175,19 @@ fn pauses() -> impl Iterator<Item = Duration> {
 /// Prints what would be sent.
 pub(crate) fn preview(queue: &Queue, channel: &dyn Channel) -> anyhow::Result<u64> {
     let mut failed = 0;
-    while let Some(letter) = queue.pop() {
-        match channel.preview(&letter) {
-            Ok(text) => stdio::print(format!("{text}\n").as_bytes())?,
-            Err(failure) => {
-                log::error!("deliver to {}: {failure}", channel.name());
-                failed += 1;
-            }
+    loop {
+        match queue.pop(None) {
+            Next::Entry(Entry::Letter(letter)) => match channel.preview(&letter) {
+                Ok(text) => stdio::print(format!("{text}\n").as_bytes())?,
+                Err(failure) => {
+                    log::error!("deliver to {}: {failure}", channel.name());
+                    failed += 1;
+                }
+            },
+            Next::Entry(Entry::Passed(_)) | Next::Nothing => {}
+            Next::End => return Ok(failed),
         }
     }
-    Ok(failed)
 }
 
 #[cfg(test)]

@@ -26,6 +26,25 @@ pub(crate) struct Letter {
     pub(crate) line: Vec<u8>,
 }
 
+/// What was read, in its order.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// A record to deliver.
+    Letter(Box<Letter>),
+    /// The number in the spool up to which there is nothing else to deliver.
+    Passed(u64),
+}
+
+/// What [`Queue::pop`] finds.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Entry(Entry),
+    /// Nothing has come in time.
+    Nothing,
+    /// No more will come.
+    End,
+}
+
 /// A bounded queue with an end.
 pub(crate) struct Queue {
     drain_timeout: Duration,
@@ -35,7 +54,7 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
-    letters: VecDeque<Letter>,
+    entries: VecDeque<Entry>,
     bytes: usize,
     /// When the input ended.
     ended: Option<Instant>,
@@ -52,22 +71,32 @@ impl Queue {
         Self { drain_timeout, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// The next letter, waiting for one; `None` when no more will come, or it is time to stop and none is there.
-    pub(crate) fn pop(&self) -> Option<Letter> {
+    /// What comes next, waiting for it until this time; the end when no more will come, or it is time to stop and nothing
+    /// is there.
+    pub(crate) fn pop(&self, until: Option<Instant>) -> Next {
         let mut state = self.lock();
         loop {
-            if let Some(letter) = state.letters.pop_front() {
-                state.bytes -= letter.line.len();
+            if let Some(entry) = state.entries.pop_front() {
+                state.bytes -= entry.bytes();
                 self.changed.notify_all();
-                return Some(letter);
+                return Next::Entry(entry);
             }
             // After the deadline, what stands in the pipe is still read, so that it can be buried; only then is it over.
             if state.ended.is_some() || (state.silent && state.stop.is_some_and(is_past)) {
-                return None;
+                return Next::End;
+            }
+            if until.is_some_and(is_past) {
+                return Next::Nothing;
             }
             let stop_ahead = state.stop.filter(|stop| !is_past(*stop));
-            state = self.wait(state, stop_ahead);
+            state = self.wait(state, stop_ahead.into_iter().chain(until).min());
         }
+    }
+
+    /// How many such letters are waiting.
+    pub(crate) fn count(&self, is_such: impl Fn(&Letter) -> bool) -> usize {
+        let is_such = |entry: &&Entry| matches!(entry, Entry::Letter(letter) if is_such(letter));
+        self.lock().entries.iter().filter(is_such).count()
     }
 
     /// Until when a delivery may be tried: at any time, unless SIGTERM says otherwise or, for a channel that has been
@@ -76,7 +105,7 @@ impl Queue {
         self.lock().deadline(failing, self.drain_timeout)
     }
 
-    /// Waits for as long as this, as long as that leaves time for another attempt of a failing channel; else false.
+    /// Waits for as long as this, as long as that leaves time for another attempt of what has been failing; else false.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
@@ -92,13 +121,18 @@ impl Queue {
         }
     }
 
-    fn push(&self, letter: Letter) {
+    fn push(&self, entry: Entry) {
         let mut state = self.lock();
-        while state.letters.len() >= MAX_RECORDS || state.bytes >= MAX_BYTES {
+        // Only the last of several numbers matters: while a delivery waits, marks must not fill the queue.
+        if let (Entry::Passed(seq), Some(Entry::Passed(last))) = (&entry, state.entries.back_mut()) {
+            *last = *seq.max(last);
+            return;
+        }
+        while state.entries.len() >= MAX_RECORDS || state.bytes >= MAX_BYTES {
             state = self.wait(state, None);
         }
-        state.bytes += letter.line.len();
-        state.letters.push_back(letter);
+        state.bytes += entry.bytes();
+        state.entries.push_back(entry);
         self.changed.notify_all();
     }
 
@@ -145,6 +179,15 @@ impl Queue {
     }
 }
 
+impl Entry {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Letter(letter) => letter.line.len(),
+            Self::Passed(_) => 0,
+        }
+    }
+}
+
 impl State {
     fn deadline(&self, failing: bool, drain_timeout: Duration) -> Option<Instant> {
         let by_end = self.ended.filter(|_| failing).map(|ended| ended + drain_timeout);
@@ -187,7 +230,10 @@ fn read_all(queue: &Queue) -> anyhow::Result<u64> {
         queue.set_silent(false);
         reader.each(|Item { record, line, .. }| {
             if is_for_people(&record) {
-                queue.push(Letter { record, line: line.unwrap_or_default().to_vec() });
+                let letter = Letter { record, line: line.unwrap_or_default().to_vec() };
+                queue.push(Entry::Letter(letter.into()));
+            } else if let Some(seq) = record.seq {
+                queue.push(Entry::Passed(seq));
             }
             Ok(())
         })?;
@@ -216,7 +262,22 @@ mod tests {
         assert_eq!(queue.deadline(false), None);
         assert!(queue.deadline(true).is_some());
         assert!(!queue.pause(LONG));
-        assert!(queue.pop().is_none());
+        assert!(matches!(queue.pop(None), Next::End));
+    }
+
+    #[test]
+    fn numbers_keep_their_place_among_the_letters_and_only_the_last_of_several_is_kept() {
+        let queue = Queue::new(LONG);
+        let record = Record::from_line(br#"{"eventname":"TICK_5"}"#).unwrap();
+        queue.push(Entry::Passed(1));
+        queue.push(Entry::Letter(Letter { record, line: b"x".to_vec() }.into()));
+        // More than there is room for.
+        (2..30_000).for_each(|seq| queue.push(Entry::Passed(seq)));
+        assert_eq!(queue.count(|_| true), 1);
+        assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(1))));
+        assert!(matches!(queue.pop(None), Next::Entry(Entry::Letter(_))));
+        assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(29_999))));
+        assert!(matches!(queue.pop(Some(Instant::now())), Next::Nothing));
     }
 
     #[test]

@@ -1,0 +1,145 @@
+//! Our place in a spool: waited for while an earlier process has it, read, and moved on.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use supd_core::spool::{self, Asking, Consumer, ConsumerName};
+
+use crate::confirmations::Confirmations;
+use crate::queue::Queue;
+
+/// How often we ask whether an earlier process has ended.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// An earlier process that drains takes its time; one that takes longer is named.
+const SAY_AFTER: Duration = Duration::from_secs(1);
+
+/// The consumer of a spool that we are.
+pub(crate) struct Cursor {
+    consumer: Consumer,
+    /// Everything up to here was dealt with before our time.
+    start: u64,
+    confirmations: Confirmations,
+    /// How many records were, since this was last said.
+    skipped: u64,
+    is_failing: bool,
+    has_told_of_unnumbered: bool,
+}
+
+impl Cursor {
+    /// Becomes this consumer, once no earlier process is; `None` when that takes longer than the queue gives us.
+    ///
+    /// # Errors
+    /// The system's, with the name.
+    pub(crate) fn open(
+        spool: &Path,
+        name: &ConsumerName,
+        from_start: bool,
+        queue: &Queue,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(consumer) = wait(spool, name, queue)? else { return Ok(None) };
+        let position = consumer.position();
+        let others = || spool::cursors(spool).map(|cursors| cursors.into_values().max().unwrap_or(0));
+        let begin = if position.is_some() || from_start { 0 } else { others()? };
+        let now = Instant::now();
+        let mut cursor = Self {
+            consumer,
+            start: position.unwrap_or(begin),
+            confirmations: Confirmations::new(position, begin, now),
+            skipped: 0,
+            is_failing: false,
+            has_told_of_unnumbered: false,
+        };
+        // At once, so that supd-listen keeps for a new consumer what it has not seen.
+        cursor.write(now);
+        Ok(Some(cursor))
+    }
+
+    /// Whether this number was dealt with before our time.
+    pub(crate) fn covers(&self, seq: Option<u64>) -> bool {
+        seq.is_some_and(|seq| seq <= self.start)
+    }
+
+    /// Whether a record with this number is to be passed over, because it was dealt with before our time.
+    pub(crate) fn skips(&mut self, seq: Option<u64>) -> bool {
+        if self.covers(seq) {
+            self.skipped += 1;
+            return true;
+        }
+        self.tell_of_skipped();
+        if seq.is_none() && !std::mem::replace(&mut self.has_told_of_unnumbered, true) {
+            log::warn!(
+                "a record has no 'seq', so it cannot be confirmed, and may be delivered again after a restart; keep \
+                 'seq' in the filter before us"
+            );
+        }
+        false
+    }
+
+    fn tell_of_skipped(&mut self) {
+        let skipped = std::mem::take(&mut self.skipped);
+        if skipped > 0 {
+            log::debug!("skipped {skipped} records up to seq {}: they have been dealt with", self.start);
+        }
+    }
+
+    /// Everything up to this number has been dealt with.
+    pub(crate) fn confirm(&mut self, seq: u64) {
+        self.confirmations.confirm(seq);
+    }
+
+    /// When there is something to write.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.confirmations.due()
+    }
+
+    /// Writes what there is to write, if it is time.
+    pub(crate) fn write_when_due(&mut self, now: Instant) {
+        if self.due().is_some_and(|due| due <= now) {
+            self.write(now);
+        }
+    }
+
+    /// Writes what there is to write. That it cannot be written is no reason not to deliver: the worst that can come of
+    /// it is that something is delivered twice.
+    pub(crate) fn write(&mut self, now: Instant) {
+        let Some(seq) = self.confirmations.unwritten() else { return };
+        match self.consumer.set_position(seq) {
+            Ok(()) => {
+                self.confirmations.wrote(seq, now);
+                self.is_failing = false;
+            }
+            Err(error) => {
+                self.confirmations.failed(now);
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    log::warn!("{error:#}; until it can be, a restart delivers again what was delivered");
+                }
+            }
+        }
+    }
+
+    /// Writes what is left to write.
+    pub(crate) fn close(mut self) {
+        self.tell_of_skipped();
+        self.write(Instant::now());
+    }
+}
+
+/// Waits until we are this consumer; `None` when it takes longer than the queue gives us.
+fn wait(spool: &Path, name: &ConsumerName, queue: &Queue) -> anyhow::Result<Option<Consumer>> {
+    let started = Instant::now();
+    let mut has_said = false;
+    loop {
+        let holder = match Consumer::ask(spool, name)? {
+            Asking::Ours(consumer) => return Ok(Some(consumer)),
+            Asking::Held(pid) => pid.map_or("another process".to_owned(), |pid| format!("process {pid}")),
+        };
+        let shown = || format!("consumer '{}' of spool '{}'", name.as_str(), spool.display());
+        if started.elapsed() >= SAY_AFTER && !std::mem::replace(&mut has_said, true) {
+            log::info!("waiting for the end of {holder}, which is {}", shown());
+        }
+        if !queue.pause(ASK_AGAIN) {
+            log::warn!("{holder} still is {}; what it leaves stays there for the next start", shown());
+            return Ok(None);
+        }
+    }
+}
