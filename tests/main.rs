@@ -6,6 +6,7 @@ mod bench;
 mod captures;
 mod check;
 mod config;
+mod consumer;
 mod differential;
 mod lint;
 mod listen;

@@ -75,6 +75,76 @@ fn one_record_in_is_one_record_out_while_the_input_is_open() {
     assert_eq!(running.status(), 0);
 }
 
+const MARK: &str = "{\"seq\":9,\"eventname\":\"SUPD_MARK\"}\n";
+
+#[test]
+fn marks_pass_every_filter_at_once_and_in_their_place() {
+    let sandbox = Sandbox::new();
+    for filters in [
+        &["-e", "fatal"][..],
+        &["-p", "db"],
+        &["-g", "db"],
+        &["--unexpected"],
+        &["--problems"],
+        &["--problems", "-e", "fatal", "-p", "db:*", "-g", "db"],
+    ] {
+        let mut command = sandbox.spawnable("supd-parse");
+        command.args(filters).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut running = Running(child);
+        let mut lines = BufReader::new(stdout).lines();
+        let passing = if filters.contains(&"--unexpected") {
+            state(1, "db", "EXITED", r#","expected":false"#)
+        } else {
+            state(1, "db", "FATAL", "")
+        };
+        let input = [&passing, &state(2, "web", "STARTING", ""), MARK].concat();
+        stdin.write_all(input.as_bytes()).unwrap();
+        for expected in [&passing, MARK] {
+            assert_eq!(lines.next().unwrap().unwrap() + "\n", *expected, "{filters:?}");
+        }
+        drop(stdin);
+        assert_eq!(running.status(), 0);
+        assert!(lines.next().is_none());
+    }
+}
+
+#[test]
+fn marks_are_for_programs_only() {
+    let sandbox = Sandbox::new();
+    for (form, nothing) in [("text", ""), ("json", "[]\n"), ("ndjson", MARK)] {
+        let mut parse = sandbox.tool("supd-parse");
+        parse.args(["--to", form]).write_stdin(MARK).assert().success().stdout(nothing);
+    }
+}
+
+#[test]
+fn gaps_are_problems_with_words_of_their_own() {
+    let sandbox = Sandbox::new();
+    let gaps = concat!(
+        r#"{"host":"web1","server":"prod","eventname":"SUPD_GAP","missing":2,"after":4,"before":7}"#,
+        "\n",
+        r#"{"host":"web1","seq":9,"eventname":"SUPD_GAP","missing":3,"first_seq":1,"last_seq":3,"reason":"spool-max"}"#,
+        "\n",
+        r#"{"host":"web1","seq":12,"eventname":"SUPD_GAP","missing":1,"first_seq":8,"last_seq":8,"reason":"unreadable"}"#,
+        "\n",
+    );
+    let parse = |filters: &[&str]| {
+        let assert = sandbox.tool("supd-parse").args(filters).write_stdin(gaps).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    assert_eq!(parse(&["--problems"]), gaps);
+    assert_eq!(parse(&["-e", "gap"]), gaps);
+    assert_eq!(parse(&["-e", "exited"]), "");
+    assert_eq!(
+        parse(&["--problems", "--to", "text"]),
+        "web1  prod dropped 2 events before they could be sent\n\
+         web1  spool was full and lost 3 events before they had been dealt with\n\
+         web1  spool lost 1 event; a power failure left it unreadable\n"
+    );
+}
+
 #[test]
 fn sigterm_lets_it_read_on_to_the_end_of_input_but_not_for_ever() {
     let sandbox = Sandbox::new();

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::kind::{Kind, State};
 use crate::record::Record;
 
@@ -50,7 +52,8 @@ pub fn is_problem(record: &Record) -> bool {
     severity(record) >= Severity::Warning
 }
 
-/// Whom the event is about: `web` or `web:web_00`, as supervisorctl writes it; a group; or supervisord's identifier.
+/// Whom the event is about: `web` or `web:web_00`, as supervisorctl writes it; a group; supervisord's identifier; or the
+/// spool.
 pub fn subject(record: &Record) -> String {
     let payload = &record.payload;
     match (payload.groupname.as_deref(), payload.processname.as_deref()) {
@@ -58,6 +61,7 @@ pub fn subject(record: &Record) -> String {
         (Some(group), Some(process)) => format!("{group}:{process}"),
         (None, Some(process)) => process.to_owned(),
         (Some(group), None) => group.to_owned(),
+        (None, None) if reason_of_gap(record).is_some() => "spool".to_owned(),
         (None, None) => record.server.clone().unwrap_or_else(|| "supervisor".to_owned()),
     }
 }
@@ -115,11 +119,23 @@ fn channel(record: &Record) -> String {
 }
 
 fn gap(record: &Record) -> String {
-    match record.extra.get("missing").and_then(serde_json::Value::as_u64) {
-        Some(1) => "dropped 1 event before it could be sent".to_owned(),
-        Some(missing) => format!("dropped {missing} events before they could be sent"),
-        None => "dropped events before they could be sent".to_owned(),
+    let (events, they, them) = match record.extra.get("missing").and_then(Value::as_u64) {
+        Some(1) => ("1 event".to_owned(), "it", "it"),
+        Some(missing) => (format!("{missing} events"), "they", "them"),
+        None => ("events".to_owned(), "they", "them"),
+    };
+    match reason_of_gap(record) {
+        None => format!("dropped {events} before {they} could be sent"),
+        Some("spool-max") => format!("was full and lost {events} before {they} had been dealt with"),
+        Some("unreadable") => format!("lost {events}; a power failure left {them} unreadable"),
+        Some(_) => format!("lost {events}"),
     }
+}
+
+/// Why records are missing from the spool; supervisord gives no reason for those that it dropped.
+fn reason_of_gap(record: &Record) -> Option<&str> {
+    let reason = record.extra.get("reason").filter(|_| record.kind() == Kind::Gap)?;
+    reason.as_str()
 }
 
 /// Whether a terminal or a chat would act on this character, or turn the reading order round, instead of showing it.
@@ -176,6 +192,28 @@ mod tests {
         assert_eq!(
             format!("{} {}", subject(&gap), what(&gap)),
             "prod dropped 52 events before they could be sent"
+        );
+    }
+
+    #[test]
+    fn a_gap_of_the_spools_own_says_why() {
+        let told = |more: &str| {
+            let gap = record(&format!(r#"{{"eventname":"SUPD_GAP","server":"prod",{more}}}"#));
+            assert!(is_problem(&gap));
+            format!("{} {}", subject(&gap), what(&gap))
+        };
+        assert_eq!(
+            told(r#""missing":52,"first_seq":1,"last_seq":52,"reason":"spool-max""#),
+            "spool was full and lost 52 events before they had been dealt with"
+        );
+        assert_eq!(
+            told(r#""missing":1,"first_seq":7,"last_seq":7,"reason":"unreadable""#),
+            "spool lost 1 event; a power failure left it unreadable"
+        );
+        assert_eq!(told(r#""reason":"else""#), "spool lost events");
+        assert_eq!(
+            told(r#""missing":1,"after":3,"before":5"#),
+            "prod dropped 1 event before it could be sent"
         );
     }
 
