@@ -134,6 +134,16 @@ fn what_was_not_confirmed_is_handed_on_again_and_what_was_is_not() {
     let listener = start(&sandbox, &["--confirm-on-write", "-c", "cat >/dev/null"]);
     end(listener);
     assert_eq!(sandbox.read("spool/cursors/supd-listen"), "6\n");
+    // Nobody confirms what stands in a file, and nobody wants marks there.
+    fs::remove_file(sandbox.path("spool/cursors/a")).unwrap();
+    fs::remove_file(sandbox.path("spool/cursors/b")).unwrap();
+    let mut listener = start(&sandbox, &["-o", "three"]);
+    ticks(&mut listener, 7..=7);
+    end(listener);
+    assert_eq!(
+        (sandbox.records("three").len(), sandbox.read("spool/cursors/supd-listen").as_str()),
+        (1, "7\n")
+    );
 }
 
 #[test]

@@ -98,7 +98,8 @@ impl Session {
         };
         if let Some((store, repairs)) = store {
             store.remind(&mut session.listener, &mut session.gaps, &session.origin.boot)?;
-            session.store = Some(store);
+            let is_read = session.outbox.sink().has_reader();
+            session.store = Some(if is_read { store } else { store.without_marks() });
             for gone in repairs.unreadable {
                 let record = session.own(store::lost(gone, "unreadable"));
                 session.records.push_back(record);
@@ -125,7 +126,10 @@ impl Session {
             return Ok(End::PipelineEnded);
         }
         if let Some(store) = &mut self.store {
-            store.let_go(Instant::now());
+            if self.outbox.is_empty() {
+                store.confirm(Instant::now());
+            }
+            store.let_go();
         }
         if end == End::Input { self.end_of_input() } else { Ok(end) }
     }

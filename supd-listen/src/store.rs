@@ -41,6 +41,8 @@ pub(crate) struct Store {
     /// Records handed on since the last mark, and when the last one was.
     since_mark: u64,
     handed_on_at: Instant,
+    /// Whether somebody reads marks: in a file they would only be in the way.
+    marks: bool,
     on_write: Option<OnWrite>,
 }
 
@@ -97,9 +99,15 @@ impl Store {
             retry_at: None,
             since_mark: 0,
             handed_on_at: Instant::now(),
+            marks: true,
             on_write,
         };
         Ok((store, repairs))
+    }
+
+    /// Nobody reads what is handed on as it comes, so that marks are of no use.
+    pub(crate) fn without_marks(self) -> Self {
+        Self { marks: false, ..self }
     }
 
     /// Tells what earlier listeners of this supervisord wrote.
@@ -189,7 +197,7 @@ impl Store {
     }
 
     fn handed_on(&mut self, count: u64, lines: &mut Vec<u8>, now: Instant) {
-        self.since_mark += count;
+        self.since_mark += if self.marks { count } else { 0 };
         self.handed_on_at = now;
         if self.since_mark >= MARK_RECORDS {
             self.mark(lines);
@@ -214,7 +222,7 @@ impl Store {
         }
     }
 
-    /// A mark for those who have not got one since the last record.
+    /// A mark, if something was handed on since the last one.
     pub(crate) fn mark(&mut self, lines: &mut Vec<u8>) {
         if std::mem::take(&mut self.since_mark) > 0 {
             let seq = Some(self.spool.position());
@@ -232,8 +240,7 @@ impl Store {
     }
 
     /// Leaves the rest to a successor.
-    pub(crate) fn let_go(&mut self, now: Instant) {
-        self.confirm(now);
+    pub(crate) fn let_go(&mut self) {
         self.on_write = None;
         self.spool.let_go();
     }
