@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
-use crate::harness::{Sandbox, capture, processes_with, until};
+use crate::harness::{Running, Sandbox, capture, eventually, processes_with, until};
 
 /// Listeners in data/listeners that do everything right; the shell's where lengths are bytes.
 const GOOD: [&str; 4] = ["good.py", "good.sh", "payloads.py", "polite.py"];
@@ -220,6 +221,26 @@ fn supd_listen_does_everything_right_however_it_is_chained() {
         let other: Vec<_> = cases.iter().filter(|case| case["outcome"] != "passed").collect();
         assert_eq!((cases.len() > 60, other.as_slice(), status), (true, &[][..], 0), "{form}");
     });
+}
+
+#[test]
+fn time_in_which_the_machine_stands_still_is_not_the_listeners() {
+    let sandbox = Sandbox::new();
+    let mut judge = sandbox.spawnable("supd-mock");
+    judge.args(["check", "--timeout", "1s", "--only", "start/output", "--", "sh", "-c"]);
+    judge.arg("echo $$ >pid; sleep 0.5; exec supd-listen -o out").stdout(std::process::Stdio::null());
+    let mut judge = Running(judge.spawn().unwrap());
+    let pid = eventually("the listener has begun", || sandbox.read("pid").trim().parse().ok());
+    let listener = Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(listener, Signal::STOP).unwrap();
+    judge.stop();
+    // Longer than the judge would wait.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    judge.signal(Signal::CONT);
+    // The judge comes back first.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let _ = rustix::process::kill_process(listener, Signal::CONT);
+    assert_eq!(judge.status(), 0);
 }
 
 #[test]

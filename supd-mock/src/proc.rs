@@ -43,6 +43,13 @@ pub(crate) fn are_running(pids: &[u32]) -> bool {
     pids.iter().any(|&pid| stat(pid).is_some_and(|fields| fields.first().is_some_and(|state| state == "R")))
 }
 
+/// Whether all of these wait for somebody: for input, a child, a time. Who runs, is stopped, or waits for a disk does not.
+pub(crate) fn are_at_rest(pids: &[u32]) -> bool {
+    pids.iter().all(|&pid| {
+        stat(pid).is_none_or(|fields| fields.first().is_none_or(|state| "SIZX".contains(state.as_str())))
+    })
+}
+
 /// How often a process has gone to sleep so far, all its threads together; `None` when there is no such process.
 pub(crate) fn sleeps(pid: u32) -> Option<u64> {
     let task = format!("/proc/{pid}/task");

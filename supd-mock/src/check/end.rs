@@ -90,7 +90,7 @@ pub(crate) const SECTION: Section = Section {
             needs: &["end/children"],
             only: None,
             run: |session| {
-                session.ready()?;
+                work(session)?;
                 let event = session.tick();
                 session.freeze();
                 session.send(&event)?;
@@ -177,7 +177,7 @@ fn ends(session: &mut Session<'_>, consequence: &str) -> Verdict {
 }
 
 fn still_runs(session: &Session<'_>) -> anyhow::Error {
-    let what = format!("it still ran after {:?}{PATIENCE_CAN_BE_HAD}", session.setting.timeout);
+    let what = format!("it still ran after {:?}{PATIENCE_CAN_BE_HAD}", session.patience());
     failure(what, consequence::ORPHAN)
 }
 
@@ -187,7 +187,7 @@ fn leaves_nothing(session: &mut Session<'_>) -> Verdict {
     if session.leaves_nothing()? {
         return Ok(());
     }
-    let patience = session.setting.timeout;
+    let patience = session.patience();
     let what = format!("something it started still ran after {patience:?}{PATIENCE_CAN_BE_HAD}");
     Err(failure(what, consequence::ORPHAN))
 }

@@ -1,7 +1,7 @@
 //! What a case expects of a listener, and what it means when something else comes.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use supd_core::supervisor::{ListenerState, Reaction};
 
@@ -69,10 +69,18 @@ impl Session<'_> {
 
     /// Waits until what has come since the last event satisfies, until no more can come, or until time is up.
     pub(crate) fn gather(&mut self, satisfies: impl Fn(&[u8]) -> bool) -> anyhow::Result<Vec<u8>> {
-        let until = Instant::now() + self.setting.timeout;
-        while Instant::now() < until && !satisfies(self.transcript.received()) && !self.is_gone()? {
-            self.turn(until)?;
-        }
+        self.indulge(|session, patience| {
+            let until = session.now() + patience;
+            loop {
+                if satisfies(session.transcript.received()) || session.is_gone()? {
+                    return Ok(Some(()));
+                }
+                if session.now() >= until {
+                    return Ok(None);
+                }
+                session.turn(until)?;
+            }
+        })?;
         Ok(self.transcript.received().to_vec())
     }
 
@@ -80,11 +88,8 @@ impl Session<'_> {
     pub(crate) fn gather_answer(&mut self) -> anyhow::Result<Vec<u8>> {
         let answer = self.reaction()?;
         if !matches!(answer, None | Some(Reaction::Ready)) {
-            let until = Instant::now() + Duration::from_millis(100);
-            while Instant::now() < until
-                && self.dispatcher.state() != ListenerState::Ready
-                && !self.is_gone()?
-            {
+            let until = self.now() + Duration::from_millis(100);
+            while self.now() < until && self.dispatcher.state() != ListenerState::Ready && !self.is_gone()? {
                 self.turn(until)?;
             }
         }
@@ -111,10 +116,10 @@ impl Session<'_> {
     fn silence(&mut self, due: &str) -> anyhow::Result<anyhow::Error> {
         let state = self.dispatcher.state();
         // A process that ends closes its pipes first.
-        let until = Instant::now() + LAST_BREATH;
+        let until = self.now() + LAST_BREATH;
         while (self.process.stdout.is_none() || self.is_deaf)
             && !self.family.has_ended()
-            && Instant::now() < until
+            && self.now() < until
         {
             self.turn(until)?;
         }
@@ -136,7 +141,7 @@ impl Session<'_> {
 
     /// What is known when the time is up: the listener may be slow, or wait for something that does not come.
     fn wanting(&self, due: &str) -> String {
-        let mut what = format!("within {:?} there was not {due}", self.setting.timeout);
+        let mut what = format!("within {:?} there was not {due}", self.patience());
         // A String cannot fail.
         let _ = match self.transcript.received() {
             [] => Ok(()),
@@ -155,16 +160,16 @@ impl Session<'_> {
 
     /// What supervisord understands next; `None` when nothing comes in time.
     fn reaction(&mut self) -> anyhow::Result<Option<Reaction>> {
-        self.reaction_within(self.setting.timeout)
+        self.indulge(Self::reaction_within)
     }
 
     fn reaction_within(&mut self, duration: Duration) -> anyhow::Result<Option<Reaction>> {
-        let until = Instant::now() + duration;
+        let until = self.now() + duration;
         loop {
             if let Some(reaction) = self.reactions.pop_front() {
                 return Ok(Some(reaction));
             }
-            if Instant::now() >= until || self.is_gone()? {
+            if self.now() >= until || self.is_gone()? {
                 return Ok(self.reactions.pop_front());
             }
             self.turn(until)?;

@@ -1,6 +1,6 @@
 //! What a listener does while there is nothing to do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::case::{Case, Level, Section, Verdict, failure};
 use super::consequence;
@@ -30,9 +30,10 @@ pub(crate) const SECTION: Section = Section {
             only: None,
             run: |session| {
                 work(session)?;
-                let until = Instant::now() + QUIET;
+                let until = session.now() + QUIET;
                 session.quiet(QUIET)?;
-                session.pass(until.saturating_duration_since(Instant::now()))?;
+                let left = until.saturating_sub(session.now());
+                session.pass(left)?;
                 match session.ended() {
                     Some(end) => Err(failure(format!("it {end} while idle"), consequence::ENDED)),
                     None => Ok(()),
@@ -76,14 +77,14 @@ fn work(session: &mut Session<'_>) -> Verdict {
 /// Passes when there is a moment without work, or the listener has ended. What has just been started has work to do, so
 /// it is given as long as anything else.
 pub(crate) fn comes_to_rest(session: &mut Session<'_>) -> Verdict {
-    let (started, before) = (Instant::now(), proc::cpu_time(&proc::descendants()));
-    while started.elapsed() < session.setting.timeout {
+    let (started, before) = (session.now(), proc::cpu_time(&proc::descendants()));
+    while session.now() - started < session.setting.timeout {
         if rests(session)? || session.ended().is_some() {
             return Ok(());
         }
     }
     let used = proc::cpu_time(&proc::descendants()).saturating_sub(before);
-    let what = format!("it used {used:.1?} of processor time within {:.1?}", started.elapsed());
+    let what = format!("it used {used:.1?} of processor time within {:.1?}", session.now() - started);
     Err(failure(what, consequence::SPINS))
 }
 
@@ -102,7 +103,7 @@ fn rests(session: &mut Session<'_>) -> anyhow::Result<bool> {
 
 /// Passes when each process sleeps through one window; tried again as long as it may be at work still.
 fn sleeps(session: &mut Session<'_>) -> Verdict {
-    let started = Instant::now();
+    let started = session.now();
     loop {
         let before: Vec<_> = proc::descendants().into_iter().map(|pid| (pid, proc::sleeps(pid))).collect();
         session.pass(ASLEEP)?;
@@ -111,7 +112,7 @@ fn sleeps(session: &mut Session<'_>) -> Verdict {
         if most < WAKES {
             return Ok(());
         }
-        if started.elapsed() >= session.setting.timeout {
+        if session.now() - started >= session.setting.timeout {
             let what = format!("a process of it woke up {most} times within {ASLEEP:?}");
             return Err(failure(what, consequence::POLLS));
         }

@@ -1,6 +1,7 @@
 //! `supd-mock check`: judges a listener, case by case, by what supervisord would make of it.
 
 mod case;
+mod clock;
 mod consequence;
 mod end;
 mod event;
@@ -36,9 +37,9 @@ use case::{Entry, Failure, Section};
 use report::{Form, Judged, Outcome, Run};
 use session::Session;
 
-/// In the order in which they are tried: what others take for granted comes first.
 use crate::process::Program;
 
+/// In the order in which they are tried: what others take for granted comes first.
 const SECTIONS: [&Section; 11] = [
     &start::SECTION,
     &reply::SECTION,
@@ -164,7 +165,7 @@ impl Reasons {
         let reason = entry.case.needs.iter().find_map(|need| self.0.get(need)).copied();
         let outcome = match reason {
             Some(reason) => Outcome::NotTried(reason),
-            None => attempt(setting, entry)?,
+            None => attempt(setting, entry, true)?,
         };
         if !matches!(outcome, Outcome::Passed) {
             self.0.insert(entry.case.id, reason.unwrap_or(entry));
@@ -173,13 +174,16 @@ impl Reasons {
     }
 }
 
-fn attempt(setting: &Setting, entry: Entry) -> anyhow::Result<Outcome> {
+/// What fails while the machine stands still from time to time is tried once more.
+fn attempt(setting: &Setting, entry: Entry, may_repeat: bool) -> anyhow::Result<Outcome> {
     let mut session = Session::start(setting)?;
     let verdict = (entry.case.run)(&mut session);
+    let may_repeat = may_repeat && session.stood_still();
     let transcript = session.finish()?;
     setting.interruption.check()?;
     match verdict {
         Ok(()) => Ok(Outcome::Passed),
+        Err(error) if may_repeat && error.is::<Failure>() => attempt(setting, entry, false),
         Err(error) => Ok(Outcome::Failed(error.downcast::<Failure>()?, transcript)),
     }
 }

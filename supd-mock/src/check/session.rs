@@ -17,12 +17,14 @@ use supd_core::supervisor::{Dispatcher, Reaction};
 
 use super::Setting;
 use super::case::{Verdict, failure};
+use super::clock::{Clock, STEP};
 use super::consequence;
 use super::transcript::{Transcript, shown};
+use crate::proc;
 use crate::process::{Process, Program};
 
 /// How long everything that was killed may take to be gone.
-const AFTER_KILL: Duration = Duration::from_secs(5);
+const AFTER_KILL: Duration = Duration::from_secs(30);
 
 /// What to wait for between two parts of an event.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,9 @@ pub(crate) struct Session<'a> {
     /// What of an event could not be written yet.
     pub(super) outgoing: Vec<u8>,
     pub(super) transcript: Transcript,
+    clock: Clock,
+    /// Whether it was given as much time again.
+    was_indulged: bool,
     /// Number of the event that was made last.
     pub(super) serial: u64,
     /// Whether the listener, and all that share it, have closed its standard input.
@@ -63,10 +68,46 @@ impl<'a> Session<'a> {
             reactions: VecDeque::new(),
             outgoing: Vec::new(),
             transcript: Transcript::default(),
+            clock: Clock::start(Instant::now()),
+            was_indulged: false,
             serial: 0,
             is_deaf: false,
             is_over: false,
         })
+    }
+
+    // Time.
+
+    /// The time since the start, without that in which the machine stood still.
+    pub(crate) fn now(&mut self) -> Duration {
+        self.clock.look(Instant::now())
+    }
+
+    /// Whether the machine stood still for a moment: then nothing that took too long proves anything.
+    pub(crate) fn stood_still(&self) -> bool {
+        self.clock.stood_still()
+    }
+
+    /// How long the listener was given for what came last.
+    pub(super) fn patience(&self) -> Duration {
+        self.setting.timeout * if self.was_indulged { 2 } else { 1 }
+    }
+
+    /// Waits for something with all patience: who at the end of it has work to do, or waits for a disk, may be good and
+    /// the machine slow, and gets as much again.
+    pub(super) fn indulge<T>(
+        &mut self,
+        mut wait: impl FnMut(&mut Self, Duration) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        let patience = self.setting.timeout;
+        let result = wait(self, patience)?;
+        if result.is_some() {
+            self.was_indulged = false;
+            return Ok(result);
+        }
+        self.was_indulged = !proc::are_at_rest(&proc::descendants());
+        // Who is at rest may have answered while we looked.
+        wait(self, if self.was_indulged { patience } else { STEP })
     }
 
     // What is sent.
@@ -106,13 +147,13 @@ impl<'a> Session<'a> {
             Pause::UntilRead => (Duration::from_millis(20), Duration::ZERO),
             Pause::Longer(longer) => (self.setting.timeout, longer),
         };
-        let until = Instant::now() + patience;
+        let until = self.now() + patience;
         while (self.unread() > 0 || !self.outgoing.is_empty()) && self.may_wait(until)? {
             // Nothing tells when a pipe has become empty, so it is looked at often.
-            let soon = Instant::now() + Duration::from_micros(200);
+            let soon = self.now() + Duration::from_micros(200);
             self.turn(soon.min(until))?;
         }
-        let until = Instant::now() + longer;
+        let until = self.now() + longer;
         while self.may_wait(until)? {
             self.turn(until)?;
         }
@@ -120,8 +161,8 @@ impl<'a> Session<'a> {
     }
 
     /// Whether it is not yet that time, and there is no answer.
-    fn may_wait(&mut self, until: Instant) -> anyhow::Result<bool> {
-        Ok(Instant::now() < until && self.transcript.received().is_empty() && !self.is_gone()?)
+    fn may_wait(&mut self, until: Duration) -> anyhow::Result<bool> {
+        Ok(self.now() < until && self.transcript.received().is_empty() && !self.is_gone()?)
     }
 
     /// How many bytes the listener has not read out of the pipe.
@@ -169,7 +210,8 @@ impl<'a> Session<'a> {
         self.process.stderr = None;
     }
 
-    /// The listener's group stands still, so that all that is done meanwhile is there when it goes on.
+    /// The listener's group stands still, so that all that is done meanwhile is there when it goes on. What it starts
+    /// into a group of its own should be started by now: on its way from one group to the other it could be stopped.
     pub(crate) fn freeze(&mut self) {
         self.family.signal_group(Signal::STOP);
     }
@@ -197,37 +239,41 @@ impl<'a> Session<'a> {
 
     /// Lets time pass, and takes in what comes meanwhile.
     pub(crate) fn pass(&mut self, duration: Duration) -> anyhow::Result<()> {
-        let until = Instant::now() + duration;
-        while Instant::now() < until && !self.family.has_ended() {
+        let until = self.now() + duration;
+        while self.now() < until && !self.family.has_ended() {
             self.turn(until)?;
         }
         Ok(())
     }
 
     fn wait(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> anyhow::Result<bool> {
-        let until = Instant::now() + self.setting.timeout;
-        loop {
-            if holds(self) {
-                return Ok(true);
+        let held = self.indulge(|session, patience| {
+            let until = session.now() + patience;
+            loop {
+                if holds(session) {
+                    return Ok(Some(()));
+                }
+                if session.now() >= until {
+                    return Ok(None);
+                }
+                session.turn(until)?;
             }
-            if Instant::now() >= until {
-                return Ok(false);
-            }
-            self.turn(until)?;
-        }
+        })?;
+        Ok(held.is_some())
     }
 
     /// Ends everything that is left, and hands out what was said.
     pub(crate) fn finish(mut self) -> anyhow::Result<Transcript> {
         self.is_over = true;
         // What its programs wrote last is evidence.
-        self.turn(Instant::now())?;
-        let until = Instant::now() + AFTER_KILL;
+        self.turn(Duration::ZERO)?;
+        let until = self.now() + AFTER_KILL;
         while !self.family.is_gone() {
-            anyhow::ensure!(Instant::now() < until, "kill the listener: something it started does not end");
+            anyhow::ensure!(self.now() < until, "kill the listener: something it started does not end");
             self.family.signal_all(Signal::KILL);
             // An orphan becomes ours when its parent has ended, and is signalled at the next turn.
-            self.turn(until.min(Instant::now() + Duration::from_millis(20)))?;
+            let soon = self.now() + Duration::from_millis(20);
+            self.turn(soon.min(until))?;
         }
         Ok(self.transcript)
     }
@@ -250,8 +296,9 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// Waits until something happens, and takes it in.
-    pub(super) fn turn(&mut self, until: Instant) -> anyhow::Result<()> {
+    /// Waits until something happens, for at most one [`STEP`], and takes it in.
+    pub(super) fn turn(&mut self, until: Duration) -> anyhow::Result<()> {
+        let step = until.saturating_sub(self.now()).min(STEP);
         let Process { stdin, stdout, stderr, .. } = &self.process;
         // That nobody reads it any more is told without asking.
         let writable = if self.outgoing.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
@@ -266,7 +313,7 @@ impl<'a> Session<'a> {
         ]
         .map(|(fd, flags)| fd.map_or((spare, PollFlags::empty()), |fd| (fd, flags)))
         .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
-        stdio::poll(&mut fds, Some(until)).context("wait for the listener")?;
+        stdio::poll(&mut fds, Some(Instant::now() + step)).context("wait for the listener")?;
         let is_deaf = fds[4].revents().intersects(stdio::CLOSED);
         let [_, interrupted, out, err, input] = fds.map(|fd| !fd.revents().is_empty());
         if interrupted {
