@@ -14,6 +14,7 @@ mod mock;
 mod notify;
 mod parse;
 mod play;
+mod print_config;
 mod replay;
 mod spool;
 mod stop;

@@ -77,6 +77,15 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
+    /// The option that asks for it; none for the usual.
+    pub fn option(self) -> Option<&'static str> {
+        match self {
+            Self { quiet: true, .. } => Some("--quiet"),
+            Self { verbose: true, .. } => Some("--verbose"),
+            _ => None,
+        }
+    }
+
     /// From here on `log::error!`, `warn!` and `info!` (not with `-q`) and `debug!` (with `-v`) are lines on stderr.
     pub fn start(self, name: &'static str) {
         let level = match self {

@@ -8,11 +8,21 @@ use supd_core::cli::Usage;
 use supd_core::spool::{Options, Sync};
 use supd_core::{LenMode, ancestry, cli};
 
+use crate::print_config::Wish;
+
+/// Below supervisord's stopwaitsecs.
+pub(crate) const DRAIN_TIMEOUT: &str = "8s";
+pub(crate) const SPOOL_MAX: &str = "1GiB";
+pub(crate) const SPOOL_KEEP: &str = "7d";
+
 const EXAMPLES: &str = "\
 Examples, each a line of an [eventlistener:alerts] section with autorestart=true:
   command=supd-listen -c 'supd-parse --problems | supd-notify slack'
   command=supd-listen -o /var/log/supd/events.ndjson
   command=sh -c 'supd-listen | supd-parse --problems | supd-notify slack'
+
+Such a section, to paste:
+  supd-listen --print-config alerts -c 'supd-parse --problems | supd-notify slack'
 
 Without supervisord:
   supd-mock replay -- supd-listen -c 'supd-parse --to text'
@@ -56,12 +66,15 @@ pub struct Args {
 
     /// How long the pipeline may take to finish once its input has ended, before SIGTERM, then SIGKILL;
     /// keep it below supervisord's stopwaitsecs
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "8s")]
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = DRAIN_TIMEOUT)]
     pub drain_timeout: Duration,
 
     /// The host's name in every record, instead of what hostname(1) prints
     #[arg(long, env = "SUPD_HOST", hide_env_values = true, value_name = "NAME")]
     host: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) print_config: Wish,
 
     /// Which messages to write to standard error
     #[command(flatten)]
@@ -106,22 +119,22 @@ pub struct Spool {
         default_value = "event",
         help_heading = "Nothing is lost"
     )]
-    sync: Sync,
+    pub(crate) sync: Sync,
 
     /// How large the spool may get; then the oldest go, confirmed or not, and SUPD_GAP says so
-    #[arg(long = "spool-max", value_name = "SIZE", value_parser = cli::size, default_value = "1GiB",
+    #[arg(long = "spool-max", value_name = "SIZE", value_parser = cli::size, default_value = SPOOL_MAX,
           help_heading = "Nothing is lost")]
-    max: usize,
+    pub(crate) max: usize,
 
     /// How long what every consumer has confirmed is kept
-    #[arg(long = "spool-keep", value_name = "AGE", value_parser = cli::duration, default_value = "7d",
+    #[arg(long = "spool-keep", value_name = "AGE", value_parser = cli::duration, default_value = SPOOL_KEEP,
           help_heading = "Nothing is lost")]
-    keep: Duration,
+    pub(crate) keep: Duration,
 
     /// Take a record for confirmed once the pipeline has been given it, for pipelines that do not end in supd-notify;
     /// implied by -o
     #[arg(long, help_heading = "Nothing is lost")]
-    confirm_on_write: bool,
+    pub(crate) confirm_on_write: bool,
 }
 
 impl Spool {
@@ -165,7 +178,12 @@ impl Args {
     /// What records call this machine.
     pub fn host(&self) -> String {
         // An empty variable is one that was not set.
-        self.host.clone().filter(|host| !host.is_empty()).unwrap_or_else(ancestry::hostname)
+        self.given_host().map_or_else(ancestry::hostname, str::to_owned)
+    }
+
+    /// What was said that records should call this machine.
+    pub(crate) fn given_host(&self) -> Option<&str> {
+        self.host.as_deref().filter(|host| !host.is_empty())
     }
 
     /// Whether holes in poolserial are reported.

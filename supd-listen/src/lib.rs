@@ -3,6 +3,7 @@
 pub mod args;
 mod outbox;
 mod pipeline;
+mod print_config;
 mod replies;
 mod session;
 mod sink;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use supd_core::cli::{self, Usage};
 use supd_core::signals::{SIGCHLD, SIGHUP, STOP_SIGNALS, SignalPipe};
+use supd_core::stdio;
 
 use crate::args::{Args, Output};
 use crate::pipeline::Pipeline;
@@ -31,6 +33,11 @@ pub fn main() -> ExitCode {
         args::refuse_shell_words(std::env::args_os())?;
         let args = Args::parse();
         args.verbosity.start(NAME);
+        if let Some(section) = args.print_config.section(&args)? {
+            stdio::refuse_supervisords_pipe()?;
+            stdio::print(section.as_bytes())?;
+            return Ok(cli::DONE);
+        }
         listen(&args)
     })
 }
