@@ -145,8 +145,8 @@ fn what_was_printed_runs_as_it_was_written() {
         let script = format!("printf '[%s]' {} >shell.tmp\nmv shell.tmp shell\ncat", words.join(" "));
         let write = r#"printf "[%s]" "$@" >program.tmp; mv program.tmp program; cat"#;
         let program = ["--", "sh", "-c", write, "sh"];
-        let sections = printed(&sandbox, "shell", &["-c", &script])
-            + &printed(&sandbox, "program", &[&program[..], &texts].concat());
+        let sections = printed(&sandbox, "shell", &["--spool", "spool 1", "-c", &script])
+            + &printed(&sandbox, "program", &[&["--spool", "spool-2"], &program[..], &texts].concat());
         let supervisord = Supervisord::start(&sandbox, version, &sections, &[]);
         let expected: String = texts.iter().map(|text| format!("[{text}]")).collect();
         for name in ["shell", "program"] {

@@ -56,6 +56,8 @@ impl Wish {
         let Some(name) = &self.name else { return Ok(None) };
         let words = words(args)?;
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect::<Result<_, _>>()?;
+        let spool = spool(args, name)?;
+        let parent = Path::new(&spool).parent().unwrap_or(Path::new("/")).display();
         let mut section = String::new();
         // A String cannot fail.
         let _ = write!(
@@ -69,11 +71,12 @@ impl Wish {
              ; No other listener should have the same priority: it would get the events that this one leaves unanswered, and\n\
              ; this one its. Below 999 it starts before programs of the usual priority, and stops after them.\n\
              priority={}\n\
+             ; The spool is made by the listener, but {parent} has to be there, and writable for its user=.\n\
              environment=SUPD_SPOOL={}\n",
             words.join(" "),
             self.subscriptions(),
             priority(name),
-            environment_value(&spool(args, name)?)?,
+            environment_value(&spool)?,
         );
         Ok(Some(section))
     }
