@@ -1,11 +1,10 @@
 //! Under real supervisord: a crash reaches people, in every way of chaining, and nothing is poisoned or left behind.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::harness::{
-    PATIENCE, Receiver, Sandbox, Supervisord, VERSIONS, eventually, eventually_within, kill, until,
+    PATIENCE, Receiver, Sandbox, Supervisord, VERSIONS, eventually, eventually_within, kill, test_seconds,
+    until,
 };
 
 /// Most of a test's time goes into waiting for supervisord's own pace, so the versions are tried side by side.
@@ -150,8 +149,8 @@ fn every_way_of_chaining_delivers_and_drains_and_leaves_nothing_behind() {
 #[test]
 fn names_and_log_lines_beyond_ascii_arrive_exactly_and_keep_the_listener_in_step() {
     // SUPD_TEST_SECONDS=60 for the long run.
-    let seconds: u32 = std::env::var("SUPD_TEST_SECONDS").map_or(5, |text| text.parse().unwrap());
-    let lines = seconds * 20;
+    let time = test_seconds(5);
+    let lines = time.as_secs() * 20;
     for_each_version(|version| {
         let sandbox = Sandbox::new();
         let script = format!(
@@ -174,8 +173,7 @@ fn names_and_log_lines_beyond_ascii_arrive_exactly_and_keep_the_listener_in_step
                 .collect()
         };
         let all: String = (0..lines).map(|n| format!("{n} é漢字😀\n")).collect();
-        let patience = PATIENCE + Duration::from_secs(seconds.into());
-        eventually_within(patience, "every line arrives", || (said() == all).then_some(()));
+        eventually_within(PATIENCE + time, "every line arrives", || (said() == all).then_some(()));
         assert!(sandbox.records("logs.ndjson").iter().all(|record| record["processname"] == "café-漢字😀"));
         supervisord.wait_for("logs", "RUNNING");
         assert!(!supervisord.log().contains("UNKNOWN"));

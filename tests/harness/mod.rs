@@ -2,6 +2,7 @@
 
 mod listener;
 mod receiver;
+mod recorder;
 mod supervisord;
 mod twin;
 
@@ -18,7 +19,8 @@ use tempfile::TempDir;
 
 pub(crate) use listener::{Listener, OK_READY, big_log, tick};
 pub(crate) use receiver::Receiver;
-pub(crate) use supervisord::{Supervisord, VERSIONS, kill};
+pub(crate) use recorder::{Recorder, Sent};
+pub(crate) use supervisord::{Driver, Supervisord, VERSIONS, kill};
 pub(crate) use twin::{Scenario, Step};
 
 /// More than anything here takes on a machine that is busy with other tests; a test fails long before it hangs.
@@ -60,6 +62,11 @@ impl Sandbox {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Leaves everything where it is, for somebody to look at.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.dir.keep()
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
@@ -140,6 +147,12 @@ impl Running {
     }
 }
 
+/// How long a test takes that can be as long as somebody wants: SUPD_TEST_SECONDS.
+pub(crate) fn test_seconds(usual: u64) -> Duration {
+    let text = std::env::var("SUPD_TEST_SECONDS");
+    Duration::from_secs(text.map_or(usual, |text| text.parse().expect("SUPD_TEST_SECONDS is a number")))
+}
+
 /// Asks again and again until there is an answer.
 pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     eventually_within(PATIENCE, what, ask)
@@ -166,21 +179,26 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) fn processes_with(text: &str) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let holds = |pid: &u32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|&byte| byte == 0).any(|variable| variable == text.as_bytes())
-    };
-    pids.filter(holds).collect()
+    pids.filter(|&pid| carries(pid, text)).collect()
 }
 
-/// Processes whose environment holds this text and whose command line this word.
+/// Processes whose environment holds this text and whose command line begins with this program.
 pub(crate) fn processes_running(text: &str, word: &str) -> Vec<u32> {
-    let runs = |pid: &u32| {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let program = words.split(|&byte| byte == 0).next().unwrap_or_default();
-        Path::new(&*String::from_utf8_lossy(program)).file_name().is_some_and(|name| name == word)
-    };
+    let runs = |pid: &u32| program_of(*pid).is_some_and(|program| program == word);
     processes_with(text).into_iter().filter(runs).collect()
+}
+
+/// Whether a process has this in its environment; one that has ended has nothing.
+fn carries(pid: u32, variable: &str) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    format!("\0{}", String::from_utf8_lossy(&environment)).contains(&format!("\0{variable}\0"))
+}
+
+/// The name of the program that a process runs.
+fn program_of(pid: u32) -> Option<String> {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let program = String::from_utf8_lossy(words.split(|&byte| byte == 0).next()?).into_owned();
+    Some(Path::new(&program).file_name()?.to_string_lossy().into_owned())
 }
 
 /// A file of real bytes from supervisord.

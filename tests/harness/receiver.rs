@@ -1,5 +1,6 @@
 //! A real HTTP server on loopback that keeps what it gets and answers as it is told.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -26,7 +27,18 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Answers 200 to everything, after these answers have been given.
     pub(crate) fn start(first: &[Answer]) -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), first)
+    }
+
+    /// An address at which nothing listens, for one that is started later. Not 127.0.0.1, where the connections of others
+    /// could take the port in the meantime.
+    pub(crate) fn address() -> SocketAddr {
+        TcpListener::bind(("127.0.0.2", 0)).unwrap().local_addr().unwrap()
+    }
+
+    /// As [`Self::start`], at this address.
+    pub(crate) fn start_at(address: SocketAddr, first: &[Answer]) -> Self {
+        let server = Arc::new(Server::http(address).unwrap());
         let received = Arc::new(Mutex::new(Vec::new()));
         let mut answers = Vec::from(first).into_iter();
         let thread = std::thread::spawn({
@@ -63,6 +75,10 @@ impl Receiver {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.server_addr())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.received.lock().unwrap().len()
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {

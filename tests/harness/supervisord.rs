@@ -1,10 +1,13 @@
 //! Real supervisord, from the environment that scripts/test has made.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ChildStdin, Stdio};
 
-use super::{Running, Sandbox, eventually, processes_running, processes_with, until};
+use super::{
+    Running, Sandbox, capture, carries, eventually, processes_running, processes_with, program_of, until,
+};
 
 /// The versions that scripts/test installs.
 pub(crate) const VERSIONS: [&str; 2] = ["4.3.0", "4.2.5"];
@@ -67,6 +70,13 @@ impl<'a> Supervisord<'a> {
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
 
+    /// Somebody who does over XML-RPC what supd-mock play does.
+    pub(crate) fn driver(&self) -> Driver {
+        let mut command = self.python(&capture("differential/play.py"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        Driver { commands: child.stdin.take().unwrap(), _running: Running(child) }
+    }
+
     /// Waits for a process to be in this state.
     pub(crate) fn wait_for(&self, process: &str, state: &str) {
         until(&format!("{process} is {state}"), || {
@@ -98,6 +108,13 @@ impl<'a> Supervisord<'a> {
     /// Everything below supervisord whose program has this name.
     pub(crate) fn processes_running(&self, program: &str) -> Vec<u32> {
         processes_running(&self.mark(), program)
+    }
+
+    /// Everything that runs for a listener or a program, with the name of what it runs.
+    pub(crate) fn processes_of(&self, group: &str) -> Vec<(u32, String)> {
+        let variable = format!("SUPERVISOR_GROUP_NAME={group}");
+        let pids = processes_with(&self.mark()).into_iter().filter(|&pid| carries(pid, &variable));
+        pids.filter_map(|pid| Some((pid, program_of(pid)?))).collect()
     }
 
     /// Shuts down, and waits until nothing is left.
@@ -133,6 +150,19 @@ impl Drop for Supervisord<'_> {
                 }
             }
         }
+    }
+}
+
+/// Gives commands to a supervisord.
+pub(crate) struct Driver {
+    commands: ChildStdin,
+    _running: Running,
+}
+
+impl Driver {
+    /// A command of supd-mock play, such as `start NAME`; it is not waited for.
+    pub(crate) fn command(&mut self, line: &str) {
+        writeln!(self.commands, "{line}").unwrap();
     }
 }
 
