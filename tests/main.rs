@@ -4,6 +4,7 @@ mod harness;
 
 mod bench;
 mod captures;
+mod chaos;
 mod check;
 mod config;
 mod consumer;
