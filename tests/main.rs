@@ -13,6 +13,7 @@ mod lint;
 mod listen;
 mod mock;
 mod notify;
+mod outage;
 mod parse;
 mod play;
 mod print_config;
