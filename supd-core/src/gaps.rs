@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// How long a number may come after a later one.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one may come after a new listener's first, at least: what waits for that comes at once.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Poolserials that never came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +47,16 @@ struct Hole {
 }
 
 impl Gaps {
-    /// An event of this number, in the time of an earlier listener.
-    pub fn restore(&mut self, poolserial: u64, now: Instant) {
+    /// An event of this number had come at this time, to an earlier listener.
+    pub fn restore(&mut self, poolserial: u64, then: Instant) {
         self.restored = false;
-        self.saw(poolserial, now);
+        self.saw(poolserial, then);
         self.restored = true;
+    }
+
+    /// A new listener begins, and all that earlier ones saw has been restored.
+    pub fn resume(&mut self, now: Instant) {
+        self.holes.iter_mut().for_each(|hole| hole.due = hole.due.max(now + GRACE));
     }
 
     /// A gap that an earlier listener declared.
@@ -156,6 +163,17 @@ mod tests {
         gaps.saw(6, now);
         gaps.saw(11, now);
         assert_eq!(declared(&mut gaps, now + PATIENCE), [(1, 4, 6), (1, 6, 8), (2, 8, 11)]);
+    }
+
+    #[test]
+    fn a_listener_that_never_lives_for_ten_seconds_declares_gaps_all_the_same() {
+        let (mut gaps, now) = (Gaps::default(), Instant::now());
+        [1, 3].into_iter().for_each(|number| gaps.restore(number, now));
+        gaps.restore(7, now + PATIENCE / 2);
+        gaps.resume(now + PATIENCE);
+        assert_eq!(gaps.due(now + PATIENCE), None, "what waits may still come");
+        assert_eq!(declared(&mut gaps, now + PATIENCE + GRACE), [(1, 1, 3)]);
+        assert_eq!(declared(&mut gaps, now + PATIENCE * 3 / 2), [(3, 3, 7)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::gaps::Gap;
@@ -9,6 +10,8 @@ use crate::gaps::Gap;
 /// The origin of a record, and of a `SUPD_GAP` what it declares; the rest of the line is passed over.
 #[derive(Debug, Deserialize)]
 pub struct Seen<'a> {
+    #[serde(borrow)]
+    ts: Option<Cow<'a, str>>,
     /// One lifetime of one supervisord.
     #[serde(borrow)]
     pub boot: Option<Cow<'a, str>>,
@@ -30,6 +33,11 @@ impl<'a> Seen<'a> {
     /// Reads a line that a listener wrote; `None` when it is something else.
     pub fn from_line(line: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(line).ok()
+    }
+
+    /// When it was received.
+    pub fn ts(&self) -> Option<Timestamp> {
+        self.ts.as_ref()?.parse().ok()
     }
 
     /// The poolserials that it declares as missing.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
 use serde_json::Value;
 use supd_core::gaps::{Gap, Gaps};
@@ -117,7 +118,7 @@ impl Store {
         gaps: &mut Option<Gaps>,
         boot: &str,
     ) -> anyhow::Result<()> {
-        let (now, mut pool) = (Instant::now(), None);
+        let (now, today, mut pool) = (Instant::now(), Timestamp::now(), None);
         self.spool.each_of_last(REMEMBERED, |line| {
             let Some(seen) = Seen::from_line(line).filter(|seen| seen.boot.as_deref() == Some(boot)) else {
                 return;
@@ -133,9 +134,12 @@ impl Store {
             if let Some(gap) = seen.gap() {
                 gaps.restore_gap(gap);
             } else if let Some(poolserial) = seen.poolserial {
-                gaps.restore(poolserial, now);
+                let age = seen.ts().map(|ts| today.duration_since(ts)).and_then(|age| age.try_into().ok());
+                gaps.restore(poolserial, now.checked_sub(age.unwrap_or_default()).unwrap_or(now));
             }
-        })
+        })?;
+        gaps.iter_mut().for_each(|gaps| gaps.resume(now));
+        Ok(())
     }
 
     /// Puts a record on disk, and into the lines for the pipeline if all before it have gone there. False when the disk
