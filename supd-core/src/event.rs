@@ -2,7 +2,7 @@
 
 use crate::kind::Kind;
 use crate::record::KEYS;
-use crate::wire::{Header, LenUnit};
+use crate::wire::{self, Header, LenUnit};
 
 /// One event as supervisord sends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,29 +54,29 @@ impl Event {
 }
 
 impl Payload {
-    /// Reads a payload. Never fails: what is not made of tokens becomes the body as a whole. Names that are not UTF-8
-    /// (Python 2, Go) lose the bytes that are none: an alert with a mangled name is better than none.
+    /// Reads a payload. Never fails: what is not made of tokens becomes the body as a whole, and names that are not UTF-8
+    /// lose the bytes that are none: an alert with a mangled name is better than none.
     pub fn parse(eventname: &str, bytes: &[u8]) -> Self {
         let (line, body) = match memchr::memchr(b'\n', bytes) {
             Some(newline) => (&bytes[..newline], Some(bytes[newline + 1..].to_vec())),
             None => (bytes, None),
         };
-        let line = String::from_utf8_lossy(line);
+        let line = wire::text(line);
         let mut payload = Self { body, ..Self::default() };
         // The type of a remote communication is whatever its sender chose, spaces and all.
-        if Kind::of(eventname) == Kind::RemoteCommunication
-            && let Some(name) = line.strip_prefix("type:")
+        if let Some(name) = line.strip_prefix("type:")
+            && Kind::of(eventname) == Kind::RemoteCommunication
         {
             payload.r#type = Some(name.to_owned());
             return payload;
         }
-        if line.trim_matches(' ').is_empty() && !bytes.is_empty() {
+        if line.bytes().all(|byte| byte == b' ') && !bytes.is_empty() {
             return Self { body: Some(bytes.to_vec()), ..Self::default() };
         }
-        // Only U+0020 separates tokens, and only the first colon a name from its value; names may hold tabs, NBSPs.
-        let mut seen = Vec::new();
+        // Only U+0020 separates tokens; names may hold tabs, NBSPs.
+        let mut seen = Vec::with_capacity(KEYS.len());
         for token in line.split(' ').filter(|token| !token.is_empty()) {
-            let known = token.split_once(':').filter(|(key, _)| !seen.contains(key));
+            let known = wire::token(token).filter(|(key, _)| !seen.contains(key));
             if !known.is_some_and(|(key, value)| payload.take(key, value)) {
                 return Self { body: Some(bytes.to_vec()), ..Self::default() };
             }
@@ -122,8 +122,9 @@ impl Payload {
 
     /// Takes one token; false where the record uses its name for something else, and could not give it back.
     fn take(&mut self, key: &str, value: &str) -> bool {
-        // A number that would be written in another way than it came stays the string that it is.
-        let number = value.parse::<u64>().ok().filter(|number| number.to_string() == value);
+        // A number that would be written in another way than it came, such as 007, stays the string that it is.
+        let is_plain = value == "0" || value.starts_with(|first: char| matches!(first, '1'..='9'));
+        let number = value.parse::<u64>().ok().filter(|_| is_plain);
         match (key, number) {
             ("processname", _) => self.processname = Some(value.to_owned()),
             ("groupname", _) => self.groupname = Some(value.to_owned()),

@@ -1,5 +1,6 @@
 //! The header line of an event, both ways, and the two units in which supervisord counts a payload.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use thiserror::Error;
@@ -85,19 +86,19 @@ impl Header {
     /// [`ProtocolError::Header`] when a token is missing or is not the number it should be.
     pub fn parse(line: &[u8]) -> Result<Self, ProtocolError> {
         let fail = |reason: String| ProtocolError::header(line, reason);
-        // Names that are not UTF-8 (Python 2, Go) are no reason to lose an event.
-        let text = String::from_utf8_lossy(line);
+        let text = text(line);
         let tokens = text.strip_prefix("ver:").ok_or_else(|| fail("it does not begin with 'ver:'".into()))?;
 
         let mut found = Found::default();
         let mut rest = tokens;
         let mut end = tokens.len();
         while !found.complete() {
-            let Some(space) = rest.rfind(' ') else {
+            // Words are short: `rfind` would take longer to set up than to search.
+            let Some(space) = rest.as_bytes().iter().rposition(|&byte| byte == b' ') else {
                 return Err(fail(format!("it has no '{}:'", found.missing())));
             };
             // A word without a colon continues the value on its left.
-            if let Some((key, _)) = rest[space + 1..].split_once(':') {
+            if let Some((key, _)) = token(&rest[space + 1..]) {
                 found.take(key, &tokens[space + 1 + key.len() + 1..end]).map_err(fail)?;
                 end = space;
             }
@@ -134,18 +135,32 @@ impl Header {
     }
 }
 
+/// These bytes as text. Names that are not UTF-8 (Python 2, Go) are no reason to lose an event: they lose the bytes that
+/// are none.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    // Nearly all are, and std tells that of the whole several times faster than it looks for what is not.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// A token's name and value. Only the first colon separates them, so values may contain colons.
+pub(crate) fn token(text: &str) -> Option<(&str, &str)> {
+    // So short a search is over before `split_once` has been set up.
+    let colon = text.bytes().position(|byte| byte == b':')?;
+    Some((&text[..colon], &text[colon + 1..]))
+}
+
 /// The tokens right of the identifier, as they turn up from the right.
 #[derive(Default)]
-struct Found {
+struct Found<'a> {
     serial: Option<u64>,
-    pool: Option<String>,
+    pool: Option<&'a str>,
     poolserial: Option<u64>,
-    eventname: Option<String>,
+    eventname: Option<&'a str>,
     len: Option<usize>,
     other: Vec<(String, String)>,
 }
 
-impl Found {
+impl<'a> Found<'a> {
     fn complete(&self) -> bool {
         self.missing().is_empty()
     }
@@ -162,16 +177,16 @@ impl Found {
         }
     }
 
-    fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
+    fn take(&mut self, key: &str, value: &'a str) -> Result<(), String> {
         let number = || value.parse().map_err(|_| format!("'{key}:{value}' is not a number"));
         match key {
             "len" => {
                 let len = value.parse().map_err(|_| format!("'len:{value}' is not a number"))?;
                 self.len = Some(len);
             }
-            "eventname" => self.eventname = Some(value.to_owned()),
+            "eventname" => self.eventname = Some(value),
             "poolserial" => self.poolserial = Some(number()?),
-            "pool" => self.pool = Some(value.to_owned()),
+            "pool" => self.pool = Some(value),
             "serial" => self.serial = Some(number()?),
             _ => self.other.insert(0, (key.to_owned(), value.to_owned())),
         }
@@ -183,9 +198,9 @@ impl Found {
             ver: ver.to_owned(),
             server: server.to_owned(),
             serial: self.serial?,
-            pool: self.pool?,
+            pool: self.pool?.to_owned(),
             poolserial: self.poolserial?,
-            eventname: self.eventname?,
+            eventname: self.eventname?.to_owned(),
             len: self.len?,
             other: self.other,
         })
