@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use crate::event::Event;
+use crate::event::{Event, Payload};
 use crate::partial::Partial;
 use crate::wire::{Header, LenUnit, MAX_HEADER, ProtocolError};
 
@@ -151,9 +151,26 @@ impl Decoder {
             let Some(header) = self.take_header()? else {
                 return Ok(None);
             };
+            if self.has_whole_ascii(&header) {
+                return Ok(Some(self.take_whole(header)));
+            }
             self.partial = Some(Partial::new(header));
         }
         self.take_payload()
+    }
+
+    /// Whether all of the payload is here and both readings of `len` agree, as they do for nearly every event: it need
+    /// not be gathered first.
+    fn has_whole_ascii(&self, header: &Header) -> bool {
+        header.len <= self.max_payload && self.rest().get(..header.len).is_some_and(<[u8]>::is_ascii)
+    }
+
+    fn take_whole(&mut self, header: Header) -> Decoded {
+        let bytes = &self.buf[self.pos..self.pos + header.len];
+        let payload = Payload::parse(&header.eventname, bytes);
+        self.pos += header.len;
+        self.last.get_or_insert_default().clone_from(&header.eventname);
+        Decoded::Event(Event { header, payload }, LenUnit::Chars)
     }
 
     fn rest(&self) -> &[u8] {
