@@ -1,8 +1,8 @@
 //! What the supd tools share: supervisord's eventlistener protocol (both sides, without I/O), its events as
 //! NDJSON records, and the manners of the command line.
 //!
-//! The protocol modules (`wire`, `decoder`, `partial`, `listener`, `supervisor`, `event`, `record`, `kind`, `recent`) take bytes
-//! and give values: they never read a file descriptor or a clock.
+//! The protocol modules (`wire`, `decoder`, `partial`, `listener`, `supervisor`, `event`, `record`, `member`,
+//! `json`, `kind`, `recent`) take bytes and give values: they never read a file descriptor or a clock.
 
 pub mod ancestry;
 pub mod children;
@@ -14,8 +14,10 @@ pub mod family;
 pub mod gaps;
 pub mod input;
 pub mod interruption;
+mod json;
 pub mod kind;
 pub mod listener;
+mod member;
 mod partial;
 pub mod reader;
 pub mod recent;

@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -141,13 +140,6 @@ impl Record {
         serde_json::from_slice(line)
     }
 
-    /// Appends the record as one line, newline included.
-    pub fn write_line(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(&mut *out, self)
-            .expect("strings and numbers always serialise, a Vec always takes them");
-        out.push(b'\n');
-    }
-
     /// What the event tells, by its name.
     pub fn kind(&self) -> Kind {
         Kind::of(&self.eventname)
@@ -207,55 +199,6 @@ impl Record {
             _ => Err(value),
         }
     }
-}
-
-impl Serialize for Record {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let payload = &self.payload;
-        entry(&mut map, "ts", self.ts.as_deref())?;
-        entry(&mut map, "host", self.host.as_deref())?;
-        entry(&mut map, "boot", self.boot.as_deref())?;
-        entry(&mut map, "seq", self.seq)?;
-        entry(&mut map, "ver", self.ver.as_deref())?;
-        entry(&mut map, "server", self.server.as_deref())?;
-        entry(&mut map, "serial", self.serial)?;
-        entry(&mut map, "pool", self.pool.as_deref())?;
-        entry(&mut map, "poolserial", self.poolserial)?;
-        map.serialize_entry("eventname", &self.eventname)?;
-        if !self.header.is_empty() {
-            let tokens = self.header.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
-            map.serialize_entry("header", &tokens.collect::<Map<_, _>>())?;
-        }
-        entry(&mut map, "processname", payload.processname.as_deref())?;
-        entry(&mut map, "groupname", payload.groupname.as_deref())?;
-        entry(&mut map, "from_state", payload.from_state.as_deref())?;
-        entry(&mut map, "tries", payload.tries)?;
-        entry(&mut map, "expected", payload.expected)?;
-        entry(&mut map, "pid", payload.pid)?;
-        entry(&mut map, "channel", payload.channel.as_deref())?;
-        entry(&mut map, "type", payload.r#type.as_deref())?;
-        entry(&mut map, "when", payload.when)?;
-        if payload.has_telling_body(&self.eventname)
-            && let Some(body) = &payload.body
-        {
-            match std::str::from_utf8(body) {
-                Ok(text) => map.serialize_entry("data", text)?,
-                Err(_) => map.serialize_entry("data_b64", &BASE64.encode(body))?,
-            }
-        }
-        if payload.truncated {
-            map.serialize_entry("truncated", &true)?;
-        }
-        for (key, value) in &self.extra {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
-    }
-}
-
-fn entry<M: SerializeMap, T: Serialize>(map: &mut M, key: &str, value: Option<T>) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
 }
 
 impl<'de> Deserialize<'de> for Record {

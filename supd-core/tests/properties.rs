@@ -107,8 +107,11 @@ proptest! {
                     };
                     prop_assert_eq!(sorted(&event.payload.encode(eventname)), sorted(payload));
                 }
+                let record = Record::from_event(event.clone());
                 let mut line = Vec::new();
-                Record::from_event(event.clone()).write_line(&mut line);
+                record.write_line(&mut line);
+                let text = serde_json::to_string(&record).unwrap() + "\n";
+                prop_assert_eq!(&line[..], text.as_bytes());
                 let back = Record::from_line(&line).unwrap().to_event().unwrap();
                 prop_assert_eq!(back.payload, event.payload);
             }
