@@ -413,17 +413,18 @@ impl Session {
         let takes_input = wants_input && self.in_hand.is_none();
         let room = if self.outbox.wants_room() { PollFlags::OUT } else { PollFlags::empty() };
         let mut fds = [
+            PollFd::new(&stdin, if takes_input { PollFlags::IN } else { PollFlags::empty() }),
             PollFd::new(&self.sigterm, PollFlags::IN),
             PollFd::new(&self.attention, PollFlags::IN),
             PollFd::new(&self.outbox, room),
-            PollFd::new(&stdin, if takes_input { PollFlags::IN } else { PollFlags::empty() }),
         ];
-        // Who holds an event must learn that supervisord has gone, but only once; standard input stands last, so that it
-        // can be left out.
+        // What stands first and last can be left out. Who holds an event must learn that supervisord has gone, but only
+        // once; and a file has no reader who could leave, so that every event would pay for looking.
         let watches_input = takes_input || (wants_input && self.deadline.is_none());
-        let count = if watches_input { fds.len() } else { fds.len() - 1 };
-        stdio::poll(&mut fds[..count], until).context("wait for an event")?;
-        let [sigterm, attention, sink, input] = fds.map(|fd| fd.revents());
+        let watches_sink = self.outbox.wants_room() || self.outbox.sink().has_reader();
+        let watched = usize::from(!watches_input)..fds.len() - usize::from(!watches_sink);
+        stdio::poll(&mut fds[watched], until).context("wait for an event")?;
+        let [input, sigterm, attention, sink] = fds.map(|fd| fd.revents());
         if !sigterm.is_empty() && self.sigterm.take() {
             log::debug!("SIGTERM: taking nothing new, draining for at most {:?}", self.drain_timeout);
             self.sigterm_at.get_or_insert_with(Instant::now);
