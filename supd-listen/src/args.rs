@@ -9,6 +9,7 @@ use supd_core::spool::{Options, Sync};
 use supd_core::{LenMode, ancestry, cli};
 
 use crate::print_config::Wish;
+use crate::wake::Way;
 
 /// Below supervisord's stopwaitsecs.
 pub(crate) const DRAIN_TIMEOUT: &str = "8s";
@@ -72,6 +73,24 @@ pub struct Args {
     /// The host's name in every record, instead of what hostname(1) prints
     #[arg(long, env = "SUPD_HOST", hide_env_values = true, value_name = "NAME")]
     host: Option<String>,
+
+    /// When a process ends, wake supervisord, so that its event comes at once and not after the second for which
+    /// supervisord would sleep; done by default where it can be, by supervisord's socket. Where user= bars the way to
+    /// that, =stderr does it, with a newline on standard error: for a listener with stderr_logfile=NONE
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "socket",
+        help_heading = "Hearing first"
+    )]
+    wake: Option<Way>,
+
+    /// Leave supervisord alone, and hear of an end when it is told
+    #[arg(long, conflicts_with = "wake", help_heading = "Hearing first")]
+    no_wake: bool,
 
     #[command(flatten)]
     pub(crate) print_config: Wish,
@@ -202,6 +221,11 @@ impl Args {
         self.spool.confirm_on_write || matches!(self.output(), Output::File(_))
     }
 
+    /// How supervisord is to be woken when a process ends.
+    pub(crate) fn wake(&self) -> Option<Way> {
+        (!self.no_wake).then(|| self.wake.unwrap_or(Way::Socket))
+    }
+
     /// Where records go.
     pub fn output(&self) -> Output<'_> {
         let Destination { shell, output, program } = &self.destination;
@@ -240,6 +264,19 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn supervisord_is_woken_unless_it_shall_not_be() {
+        let wake = |words: &[&str]| {
+            let words = ["supd-listen", "-o", "x"].iter().chain(words);
+            Args::try_parse_from(words).map(|args| args.wake()).map_err(|error| error.kind())
+        };
+        assert_eq!((wake(&[]), wake(&["--wake"])), (Ok(Some(Way::Socket)), Ok(Some(Way::Socket))));
+        assert_eq!((wake(&["--wake=stderr"]), wake(&["--no-wake"])), (Ok(Some(Way::Stderr)), Ok(None)));
+        wake(&["--wake", "--no-wake"]).unwrap_err();
+        wake(&["--wake=bell"]).unwrap_err();
+        wake(&["--wake", "stderr"]).unwrap_err();
     }
 
     #[test]

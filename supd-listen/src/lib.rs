@@ -8,6 +8,7 @@ mod replies;
 mod session;
 mod sink;
 mod store;
+mod wake;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use crate::pipeline::Pipeline;
 use crate::session::{End, Session};
 use crate::sink::Sink;
 use crate::store::Store;
+use crate::wake::Wake;
 
 const NAME: &str = "supd-listen";
 
@@ -80,7 +82,8 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
         (None, None) => unreachable!("an output is a sink or a pipeline"),
     };
 
-    let mut session = Session::new(args, replies, sink, store, sigterm, attention)?;
+    let wake = Wake::start(args.wake(), &replies);
+    let mut session = Session::new(args, replies, sink, store, sigterm, attention, wake)?;
     let result = session.run(pipeline.as_mut());
     let (sigchld, deadline) = session.close();
     let status = match pipeline {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context as _, anyhow, bail};
 use supd_core::ancestry::{self, NoPipe};
@@ -57,6 +57,11 @@ fn no_pipe(reason: &NoPipe) -> Usage {
 }
 
 impl Replies {
+    /// Whether this descriptor, too, leads to where supervisord waits for replies.
+    pub(crate) fn go_to(&self, fd: impl AsFd) -> bool {
+        ancestry::same_file(&self.pipe, fd)
+    }
+
     /// Asks for the first event.
     pub(crate) fn ready(&self) -> anyhow::Result<()> {
         (&self.pipe)

@@ -19,6 +19,7 @@ use crate::pipeline::Pipeline;
 use crate::replies::Replies;
 use crate::sink::Sink;
 use crate::store::{self, Put, Store};
+use crate::wake::Wake;
 
 /// How long the rest of an event may take after SIGTERM; its parts come within a tenth of that. The rest of the drain
 /// timeout is the pipeline's.
@@ -52,6 +53,7 @@ pub(crate) struct Session {
     sigterm: SignalPipe,
     /// SIGCHLD of the pipeline, or SIGHUP where records go to a file.
     attention: SignalPipe,
+    wake: Wake,
     origin: Origin,
     /// The pool and the server of the last event, which records of our own name too.
     pool: (Option<String>, Option<String>),
@@ -77,6 +79,7 @@ impl Session {
         store: Option<(Store, Repairs)>,
         sigterm: SignalPipe,
         attention: SignalPipe,
+        wake: Wake,
     ) -> anyhow::Result<Self> {
         let mut session = Self {
             listener: Listener::new(Decoder::live(args.len, args.max_payload)),
@@ -86,6 +89,7 @@ impl Session {
             gaps: args.reports_gaps().then(Gaps::default),
             sigterm,
             attention,
+            wake,
             origin: Origin { host: args.host(), boot: ancestry::boot() },
             pool: (None, None),
             drain_timeout: args.drain_timeout,
@@ -304,6 +308,7 @@ impl Session {
                 self.origin.sign(&mut record, self.received);
                 self.records.push_back(record);
                 self.in_hand = Some(now);
+                self.wake.refresh_soon();
             }
             Incoming::Redelivered(event) => {
                 log::debug!("{} {} came again", event.header.eventname, event.header.serial);
