@@ -21,3 +21,4 @@ mod replay;
 mod spool;
 mod stop;
 mod supervisord;
+mod wake;
