@@ -97,6 +97,7 @@ fn options_and_events_stay_and_what_is_the_default_is_left_out() {
         "--len=bytes",
         "--max-payload=1KiB",
         "--drain-timeout=1500ms",
+        "--wake=stderr",
         "--host=db 1",
         "-v",
         "--events=exited,FATAL,tick_60,process_state_fatal",
@@ -104,6 +105,7 @@ fn options_and_events_stay_and_what_is_the_default_is_left_out() {
         "events.ndjson",
     ];
     let section = printed(&sandbox, "mine", &given);
+    assert!(section.contains("\nstderr_logfile=NONE\n"), "{section}");
     let [pool] = &pools(VERSIONS[0], &sandbox, &section)[..] else { panic!("one pool") };
     let file = sandbox.path("events.ndjson");
     let words = json!([
@@ -111,6 +113,7 @@ fn options_and_events_stay_and_what_is_the_default_is_left_out() {
         "--len=bytes",
         "--max-payload=1024",
         "--drain-timeout=1.5s",
+        "--wake=stderr",
         "--host=db 1",
         "--verbose",
         "-o",
@@ -129,6 +132,7 @@ fn options_and_events_stay_and_what_is_the_default_is_left_out() {
         .success();
     let section = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
     assert!(section.starts_with("[eventlistener:supd]\ncommand=supd-listen -- cat\nevents=PROCESS_STATE\n"));
+    assert!(!section.contains("stderr_logfile"), "{section}");
     let [pool] = &pools(VERSIONS[1], &sandbox, &section)[..] else { panic!("one pool") };
     let spool = sandbox.path("my spool/50%");
     assert_eq!(pool["processes"][0]["environment"], json!([["SUPD_SPOOL", spool.to_str().unwrap()]]));

@@ -193,14 +193,7 @@ fn a_supervisord_with_a_port_is_woken_there() {
 fn newlines_on_standard_error_do_it_too() {
     let sandbox = Sandbox::new();
     let (door, url) = unix_door(&sandbox);
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        sandbox.path("err"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RWXU,
-        0,
-    )
-    .unwrap();
+    sandbox.sh("mkfifo err").assert().success();
     // For writing too, so that opening it does not wait.
     let mut err = File::options().read(true).write(true).open(sandbox.path("err")).unwrap();
     let mut family = Family::start(&sandbox, &url, 3, "supd-listen --wake=stderr -o out 2>err");

@@ -226,6 +226,16 @@ impl Args {
         (!self.no_wake).then(|| self.wake.unwrap_or(Way::Socket))
     }
 
+    /// What was said of that.
+    pub(crate) fn wake_word(&self) -> Option<&'static str> {
+        match self.wake {
+            _ if self.no_wake => Some("--no-wake"),
+            Some(Way::Socket) => Some("--wake"),
+            Some(Way::Stderr) => Some("--wake=stderr"),
+            None => None,
+        }
+    }
+
     /// Where records go.
     pub fn output(&self) -> Output<'_> {
         let Destination { shell, output, program } = &self.destination;

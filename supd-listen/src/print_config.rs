@@ -12,6 +12,7 @@ use supd_core::decoder::MAX_PAYLOAD;
 use supd_core::spool::Sync;
 
 use crate::args::{Args, DRAIN_TIMEOUT, Gaps, Output, SPOOL_KEEP, SPOOL_MAX};
+use crate::wake::Way;
 
 const DEFAULT_NAME: &str = "supd";
 const SPOOLS: &str = "/var/spool/supd";
@@ -68,13 +69,15 @@ impl Wish {
              buffer_size=1024\n\
              autorestart=true\n\
              stdout_logfile=NONE\n\
-             ; No other listener should have the same priority: it would get the events that this one leaves unanswered, and\n\
+             {}; No other listener should have the same priority: it would get the events that this one leaves unanswered, and\n\
              ; this one its. Below 999 it starts before programs of the usual priority, and stops after them.\n\
              priority={}\n\
              ; The spool is made by the listener, but {parent} has to be there, and writable for its user=.\n\
              environment=SUPD_SPOOL={}\n",
             words.join(" "),
             self.subscriptions(),
+            // Newlines that only wake supervisord are not worth a file.
+            if args.wake() == Some(Way::Stderr) { "stderr_logfile=NONE\n" } else { "" },
             priority(name),
             environment_value(&spool)?,
         );
@@ -134,6 +137,7 @@ fn words(args: &Args) -> Result<Vec<String>, Usage> {
         words.push("--confirm-on-write".to_owned());
     }
     words.extend(span("drain-timeout", args.drain_timeout, DRAIN_TIMEOUT));
+    words.extend(args.wake_word().map(str::to_owned));
     words.extend(args.given_host().map(|host| long("host", host)));
     words.extend(args.verbosity.option().map(str::to_owned));
     match args.output() {
