@@ -334,3 +334,14 @@ fn a_malformed_line_is_named_and_the_rest_is_delivered() {
     assert.code(1).stderr("supd-notify: read 'stdin' line 1: expected value at column 1; skipped\n");
     assert_eq!(sandbox.read("out"), crash(1));
 }
+
+#[test]
+fn a_line_that_was_torn_does_not_spoil_the_next() {
+    let sandbox = Sandbox::new();
+    sandbox.write("out", "{\"torn");
+    let mut notify = sandbox.tool("supd-notify");
+    notify.args(["file", "out"]).write_stdin(state(1, "web", "EXITED", ""));
+    let said = "supd-notify: append to 'out': its last line is not whole; beginning a new one\n";
+    notify.assert().success().stderr(said);
+    assert_eq!(sandbox.read("out"), format!("{{\"torn\n{}", state(1, "web", "EXITED", "")));
+}

@@ -5,6 +5,7 @@
 //! `json`, `kind`, `recent`) take bytes and give values: they never read a file descriptor or a clock.
 
 pub mod ancestry;
+pub mod append;
 pub mod children;
 pub mod cli;
 pub mod decoder;

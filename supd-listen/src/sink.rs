@@ -1,7 +1,7 @@
 //! Where records go. A file takes a line in one write; a full pipe takes part of one, and the session waits for room.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
@@ -11,7 +11,7 @@ use rustix::event::PollFlags;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use supd_core::cli::Usage;
-use supd_core::{ancestry, stdio};
+use supd_core::{ancestry, append, stdio};
 
 /// The next program of the pipeline, or a file.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Sink {
     /// A file to append to, created when missing.
     pub(crate) fn file(path: &Path) -> anyhow::Result<Self> {
         let name = format!("'{}'", path.display());
-        let file = open(path).with_context(|| format!("open {name}"))?;
+        let file = append::open(path).with_context(|| format!("open {name}"))?;
         if stdio::is_fifo(&file) && ancestry::same_file(&file, io::stdout()) {
             bail!(Usage(format!(
                 "write to {name}: supervisord waits there for replies, and would take records for garbage"
@@ -107,7 +107,7 @@ impl Sink {
     /// Opens the file at our path anew.
     pub(crate) fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
-        match open(path) {
+        match append::open(path) {
             Ok(file) => {
                 log::debug!("opened {} anew", self.name);
                 (self.file, self.is_orphan) = (file, false);
@@ -145,34 +145,6 @@ impl AsFd for Sink {
     }
 }
 
-/// Opens a file to append to, created when missing.
-fn open(path: &Path) -> io::Result<File> {
-    let mut file = File::options().append(true).create(true).open(path)?;
-    // What a power failure left of a line must not spoil the next.
-    if ends_in_the_middle_of_a_line(path) {
-        log::warn!("append to '{}': its last line is not whole; beginning a new one", path.display());
-        file.write_all(b"\n")?;
-    }
-    Ok(file)
-}
-
 fn has_reader(fd: impl AsFd) -> bool {
     matches!(stdio::file_type(fd), Some(FileType::Fifo | FileType::Socket))
-}
-
-/// Only a regular file has lines to look at; one that cannot be read is taken to be well.
-fn ends_in_the_middle_of_a_line(path: &Path) -> bool {
-    let last_byte = || {
-        let is_file = std::fs::metadata(path)?.is_file();
-        let mut byte = [b'\n'];
-        if is_file {
-            let mut file = File::open(path)?;
-            if file.seek(SeekFrom::End(0))? > 0 {
-                file.seek(SeekFrom::End(-1))?;
-                file.read_exact(&mut byte)?;
-            }
-        }
-        io::Result::Ok(byte[0])
-    };
-    last_byte().is_ok_and(|byte| byte != b'\n')
 }

@@ -1,9 +1,10 @@
 //! A file to which records are appended as they came.
 
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use supd_core::append;
 
 use super::{Channel, Failure};
 use crate::queue::Letter;
@@ -46,7 +47,7 @@ impl Channel for Append {
 /// Appends a line and its newline, whole or not at all: what a full disk cuts is taken back. An empty line only makes
 /// sure that the file can be written.
 pub(crate) fn append_line(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = File::options().append(true).create(true).open(path)?;
+    let mut file = append::open(path)?;
     if line.is_empty() {
         return Ok(());
     }
