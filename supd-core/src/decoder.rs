@@ -20,6 +20,9 @@ use crate::wire::{Header, LenUnit, MAX_HEADER, ProtocolError};
 /// How much of a payload is kept unless somebody says otherwise.
 pub const MAX_PAYLOAD: usize = 16 << 20;
 
+/// Of so many event names it is remembered how `len` is counted; supervisord has fewer.
+const LEARNED: usize = 256;
+
 /// How to read `len`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LenMode {
@@ -61,6 +64,8 @@ pub struct Decoder {
     /// How much of `buf` has been used up.
     pos: usize,
     partial: Option<Partial>,
+    /// So much of what is left has been looked at in vain for the next header.
+    passed_over: usize,
     /// The event before, to name it when it turns out to have been cut.
     last: Option<String>,
     ended: bool,
@@ -87,6 +92,7 @@ impl Decoder {
             buf: Vec::new(),
             pos: 0,
             partial: None,
+            passed_over: 0,
             last: None,
             ended: false,
         }
@@ -173,6 +179,13 @@ impl Decoder {
         Decoded::Event(Event { header, payload }, LenUnit::Chars)
     }
 
+    /// How much memory it holds, in bytes: what has come and was not used up, what is kept of a payload, and the names of
+    /// events that it has learned of. It does not grow with the stream.
+    pub fn held(&self) -> usize {
+        let names = self.learned.keys().map(|name| name.capacity() + size_of::<(String, LenUnit)>());
+        self.buf.capacity() + self.partial.as_ref().map_or(0, Partial::held) + names.sum::<usize>()
+    }
+
     fn rest(&self) -> &[u8] {
         &self.buf[self.pos..]
     }
@@ -184,7 +197,7 @@ impl Decoder {
             let line = rest.split(|&byte| byte == b'\n').next().unwrap_or(rest);
             return Err(ProtocolError::header(line, "it does not begin with 'ver:'"));
         }
-        let Some(newline) = memchr::memchr(b'\n', rest) else {
+        let Some(newline) = memchr::memchr(b'\n', &rest[..rest.len().min(MAX_HEADER)]) else {
             return match rest.len() {
                 0 => Ok(None),
                 MAX_HEADER.. => Err(ProtocolError::header(rest, format!("no end within {MAX_HEADER} bytes"))),
@@ -198,28 +211,49 @@ impl Decoder {
     }
 
     /// How many bytes before the next header belong to the payload before; `None` when it is not in sight.
-    fn stray(&self) -> Result<Option<usize>, ProtocolError> {
-        let rest = self.rest();
+    fn stray(&mut self) -> Result<Option<usize>, ProtocolError> {
+        const BEGINNING: &[u8] = b"ver:";
+        let rest = &self.buf[self.pos..];
         if self.last.is_none() || may_begin_header(rest) {
             return Ok(Some(0));
         }
-        let mut candidates = memchr::memmem::find_iter(rest, b"ver:")
-            .map(|start| (start, header_at(&rest[start..], self.ended)))
-            .filter(|(_, header)| *header != Some(false));
-        match candidates.next() {
-            Some((start, Some(_))) => Ok(Some(start)),
-            _ if self.ended || rest.len() > self.max_payload + MAX_HEADER => {
-                Err(ProtocolError::header(rest, "it does not begin with 'ver:'"))
+        // What is longer than any payload is none.
+        let farthest = self.max_payload.saturating_add(MAX_HEADER);
+        while let Some(at) = memchr::memmem::find(&rest[self.passed_over..], BEGINNING) {
+            let start = self.passed_over + at;
+            let end = memchr::memchr(b'\n', &rest[start..]).map_or(rest.len(), |newline| start + newline);
+            if end - start >= MAX_HEADER {
+                // Nor is any other header that begins so far before the line's end.
+                self.passed_over = end - MAX_HEADER + 1;
+                continue;
             }
-            _ => Ok(None),
+            if start > farthest {
+                self.passed_over = start;
+                break;
+            }
+            match header_at(&rest[start..], self.ended) {
+                Some(true) => return Ok(Some(start)),
+                Some(false) => self.passed_over = start + 1,
+                None => {
+                    self.passed_over = start;
+                    return Ok(None);
+                }
+            }
         }
+        // Its last bytes may be the beginning of a beginning.
+        self.passed_over = self.passed_over.max((rest.len() + 1).saturating_sub(BEGINNING.len()));
+        if self.ended || self.passed_over > farthest {
+            return Err(ProtocolError::header(rest, "it does not begin with 'ver:'"));
+        }
+        Ok(None)
     }
 
     fn skip(&mut self, bytes: usize) -> Decoded {
         self.pos += bytes;
+        self.passed_over = 0;
         let eventname = self.last.clone().unwrap_or_default();
         if self.mode == LenMode::Auto {
-            self.learned.insert(eventname.clone(), LenUnit::Chars);
+            self.learn(eventname.clone(), LenUnit::Chars);
         }
         Decoded::Stray { bytes, eventname }
     }
@@ -284,13 +318,22 @@ impl Decoder {
         }
     }
 
+    fn learn(&mut self, eventname: String, unit: LenUnit) {
+        // Names beyond number are somebody's invention: what is forgotten can be learned again.
+        if self.learned.len() >= LEARNED && !self.learned.contains_key(&eventname) {
+            self.learned.clear();
+        }
+        self.learned.insert(eventname, unit);
+    }
+
     fn complete(&mut self, unit: LenUnit) -> Option<Decoded> {
         let partial = self.partial.take()?;
         let readings_differ = partial.is_beyond_bytes() || !partial.has_all_chars();
         if readings_differ && self.mode == LenMode::Auto {
-            self.learned.insert(partial.eventname().to_owned(), unit);
+            self.learn(partial.eventname().to_owned(), unit);
         }
         self.last = Some(partial.eventname().to_owned());
+        self.passed_over = 0;
         Some(Decoded::Event(partial.into_event(), unit))
     }
 }
@@ -323,9 +366,9 @@ fn header_at(bytes: &[u8], ended: bool) -> Option<bool> {
     if !may_begin_header(bytes) {
         return Some(false);
     }
-    match memchr::memchr(b'\n', bytes) {
+    match memchr::memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER)]) {
         Some(newline) => Some(Header::parse(&bytes[..newline]).is_ok()),
-        None if bytes.len() > MAX_HEADER => Some(false),
+        None if bytes.len() >= MAX_HEADER => Some(false),
         None => ended.then_some(true),
     }
 }

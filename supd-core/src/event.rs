@@ -4,6 +4,9 @@ use crate::kind::Kind;
 use crate::record::KEYS;
 use crate::wire::{self, Header, LenUnit};
 
+/// supervisord sends five at most; a line of many words is no line of tokens.
+const MAX_TOKENS: usize = 64;
+
 /// One event as supervisord sends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
@@ -76,7 +79,7 @@ impl Payload {
         // Only U+0020 separates tokens; names may hold tabs, NBSPs.
         let mut seen = Vec::with_capacity(KEYS.len());
         for token in line.split(' ').filter(|token| !token.is_empty()) {
-            let known = wire::token(token).filter(|(key, _)| !seen.contains(key));
+            let known = wire::token(token).filter(|(key, _)| seen.len() < MAX_TOKENS && !seen.contains(key));
             if !known.is_some_and(|(key, value)| payload.take(key, value)) {
                 return Self { body: Some(bytes.to_vec()), ..Self::default() };
             }

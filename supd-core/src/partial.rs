@@ -55,6 +55,11 @@ impl Partial {
         &self.header.eventname
     }
 
+    /// How much memory is kept of it.
+    pub(crate) fn held(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// Whether `len` bytes have come.
     pub(crate) fn has_all_bytes(&self) -> bool {
         self.bytes >= self.header.len

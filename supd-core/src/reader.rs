@@ -8,6 +8,9 @@ use crate::wire::LenUnit;
 /// A file that is not what it was taken for should not fill a log.
 const MAX_REPORTS: u64 = 10;
 
+/// Behind more blanks than these a raw capture is not recognised.
+const MAX_BLANKS: usize = 64 * 1024;
+
 /// In what form a file comes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
@@ -175,7 +178,10 @@ fn recognise(start: &[u8]) -> Option<(State, &[u8])> {
         return None;
     }
     let content = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
-    match content.trim_ascii_start() {
+    let trimmed = content.trim_ascii_start();
+    match trimmed {
+        // Whoever waits for the end of the blanks holds them.
+        _ if content.len() - trimmed.len() > MAX_BLANKS => Some((State::Ndjson(Lines::default()), content)),
         [] => None,
         capture if capture.starts_with(b"ver:") => Some((raw(), capture)),
         capture if capture.len() < 4 && may_begin_header(capture) => None,
@@ -217,6 +223,29 @@ mod tests {
                 assert_eq!(names(Form::Auto, &input(raw), size), (vec!["TICK_5".to_owned()], 0));
             }
         }
+    }
+
+    #[test]
+    fn blanks_without_end_are_not_held() {
+        let mut reader = Reader::new(Form::Auto, "test");
+        for _ in 0..100 {
+            reader.take(&[b'\n'; 10_000]);
+            reader.each(|_| Ok(())).unwrap();
+            assert!(!matches!(&reader.state, State::Undecided(start) if start.len() > MAX_BLANKS));
+        }
+        // Their number is right all the same.
+        reader.take(b"x\n{\"eventname\":\"A\"}\n");
+        let mut count = 0;
+        reader
+            .each(|_| {
+                count += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((count, reader.malformed()), (1, 1));
+        let State::Ndjson(lines) = &mut reader.state else { panic!("these are lines") };
+        lines.feed(b"y\n");
+        assert_eq!(lines.next().unwrap().number, 1_000_003);
     }
 
     #[test]

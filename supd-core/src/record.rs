@@ -188,8 +188,8 @@ impl Record {
             "channel" => fill(&mut payload.channel, value, text),
             "type" => fill(&mut payload.r#type, value, text),
             "when" => fill(&mut payload.when, value, Value::as_u64),
-            "data" => fill(&mut payload.body, value, |value| Some(value.as_str()?.as_bytes().to_vec())),
-            "data_b64" => fill(&mut payload.body, value, |value| BASE64.decode(value.as_str()?).ok()),
+            "data" => fill_body(&mut payload.body, value, |text| Some(text.as_bytes().to_vec())),
+            "data_b64" => fill_body(&mut payload.body, value, |text| BASE64.decode(text).ok()),
             "truncated" => {
                 let mut truncated = None;
                 fill(&mut truncated, value, Value::as_bool)?;
@@ -226,14 +226,18 @@ impl<'de> Visitor<'de> for RecordVisitor {
                     Value::String(name) => eventname = Some(name),
                     _ => return Err(de::Error::custom("'eventname' is not a string")),
                 },
-                _ => {
-                    if let Err(odd) = record.set(&key, value) {
-                        record.extra.insert(key, odd);
-                    }
-                }
+                _ => match record.set(&key, value) {
+                    Err(odd) => drop(record.extra.insert(key, odd)),
+                    // Of a key that comes twice the last one counts, whatever the first one was.
+                    Ok(()) if !record.extra.is_empty() => drop(record.extra.shift_remove(&key)),
+                    Ok(()) => {}
+                },
             }
         }
         record.eventname = eventname.ok_or_else(|| de::Error::missing_field("eventname"))?;
+        if !record.payload.has_telling_body(&record.eventname) {
+            record.payload.body = None;
+        }
         Ok(record)
     }
 }
@@ -242,6 +246,20 @@ impl<'de> Visitor<'de> for RecordVisitor {
 fn fill<T>(field: &mut Option<T>, value: Value, read: impl FnOnce(&Value) -> Option<T>) -> Result<(), Value> {
     *field = read(&value);
     if field.is_some() || value.is_null() { Ok(()) } else { Err(value) }
+}
+
+/// As [`fill`], but two keys share the field: what one of them cannot read is no reason to lose what the other has.
+fn fill_body(
+    body: &mut Option<Vec<u8>>,
+    value: Value,
+    read: impl FnOnce(&str) -> Option<Vec<u8>>,
+) -> Result<(), Value> {
+    match value.as_str().and_then(read) {
+        Some(bytes) => *body = Some(bytes),
+        None if value.is_null() => {}
+        None => return Err(value),
+    }
+    Ok(())
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -306,6 +324,29 @@ mod tests {
         assert_eq!((record.serial, record.payload.pid), (None, None));
         assert_eq!(Record::from_line(line(&record).as_bytes()).unwrap(), record);
         assert_eq!(record.extra["data"]["a"], 1);
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_written_so_that_it_is_read_as_the_same() {
+        for (text, expected) in [
+            (r#"{"eventname":"X","pid":"x","pid":1}"#, r#"{"eventname":"X","pid":1}"#),
+            (r#"{"eventname":"X","pid":1,"pid":"x"}"#, r#"{"eventname":"X","pid":"x"}"#),
+            (r#"{"eventname":"X","data_b64":5,"data":"y"}"#, r#"{"eventname":"X","data":"y","data_b64":5}"#),
+            (r#"{"eventname":"X","data":"y","data_b64":5}"#, r#"{"eventname":"X","data":"y","data_b64":5}"#),
+            (r#"{"eventname":"PROCESS_GROUP_ADDED","data":""}"#, r#"{"eventname":"PROCESS_GROUP_ADDED"}"#),
+        ] {
+            let record = Record::from_line(text.as_bytes()).unwrap();
+            assert_eq!(line(&record), format!("{expected}\n"));
+            assert_eq!(Record::from_line(line(&record).as_bytes()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn another_programs_numbers_keep_their_value() {
+        let text = r#"{"eventname":"X","t":21795356108.015197}"#;
+        let record = Record::from_line(text.as_bytes()).unwrap();
+        assert_eq!(record.extra["t"], 21795356108.015197);
+        assert_eq!(Record::from_line(line(&record).as_bytes()).unwrap(), record);
     }
 
     #[test]

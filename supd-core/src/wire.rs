@@ -106,6 +106,7 @@ impl Header {
         }
 
         let (ver, identifier) = rest.split_once(' ').ok_or_else(|| fail("it has no 'server:'".into()))?;
+        found.other.reverse();
         // Tokens between `ver` and `server` are before the identifier begins, so the first `server:` is the real one.
         let mut between = identifier;
         let server = loop {
@@ -157,6 +158,7 @@ struct Found<'a> {
     poolserial: Option<u64>,
     eventname: Option<&'a str>,
     len: Option<usize>,
+    /// From the right to the left.
     other: Vec<(String, String)>,
 }
 
@@ -188,7 +190,7 @@ impl<'a> Found<'a> {
             "poolserial" => self.poolserial = Some(number()?),
             "pool" => self.pool = Some(value),
             "serial" => self.serial = Some(number()?),
-            _ => self.other.insert(0, (key.to_owned(), value.to_owned())),
+            _ => self.other.push((key.to_owned(), value.to_owned())),
         }
         Ok(())
     }
