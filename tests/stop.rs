@@ -227,7 +227,9 @@ fn a_signal_ends_supd_mock_and_all_that_it_has_started() {
         ("play", Signal::TERM),
     ] {
         let sandbox = Sandbox::new();
-        let script = format!("exec supd-mock {command} -- sh -c \"{listener}\"");
+        // Tests that run in the background inherit SIGINT as ignored, and who ignored it would go on ignoring it.
+        let heard = "exec env --default-signal=HUP,INT,TERM";
+        let script = format!("{heard} supd-mock {command} -- sh -c \"{listener}\"");
         let mut sh = sandbox.spawnable("sh");
         sh.args(["-c", &script]).env("SUPD_TEST", sandbox.path("")).stdin(Stdio::piped());
         let mut running = Running(sh.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());

@@ -91,10 +91,8 @@ fn what_repeats_for_ever_is_not_held() {
     for again in
         [TICK, "x", "ver:", "\n", "é", &format!("{TICK}x"), &format!("{TICK}é\n"), &TICK.replace("when", "é")]
     {
-        for choices in 0..12u8 {
-            laws::endless(
-                &[again.as_bytes(), &[choices % 3, choices / 3 % 2, choices / 6 % 4, 0, 0, 0, 0, 0]].concat(),
-            );
+        for choices in 0..6u8 {
+            laws::endless(&[again.as_bytes(), &[choices % 3, choices / 3, 0, 0, 0, 0, 0, 0]].concat());
         }
     }
 }
