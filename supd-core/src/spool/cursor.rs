@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::disk;
 use super::lock::{Asked, Lock};
+use super::log::NUMBERS;
 
 const DIRECTORY: &str = "cursors";
 const LOCK: &str = ".lock";
@@ -82,6 +83,7 @@ fn read(spool: &Path, consumer: &ConsumerName) -> anyhow::Result<Option<u64>> {
         text => text.with_context(|| format!("read cursor '{}'", path.display()))?,
     };
     let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
+    let number = number.filter(|number| *number == 0 || NUMBERS.contains(number));
     if number.is_none() {
         log::warn!(
             "read cursor '{}': it holds no number; everything counts as not confirmed by '{}'",

@@ -20,7 +20,7 @@ pub trait Disk {
     /// Opens a file that is there.
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Opens a file that is empty, whatever was there before.
+    /// Opens a file that is empty, whatever it held before. Its name, if it was there, stays there throughout.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
     /// Reads some of the file from this byte on; 0 at its end.
@@ -115,12 +115,9 @@ impl Disk for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
-        let path = self.0.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        private().read(true).append(true).create_new(true).open(path)
+        let file = private().read(true).append(true).create(true).open(self.0.join(name))?;
+        file.set_len(0)?;
+        Ok(file)
     }
 
     fn read_at(&self, file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {

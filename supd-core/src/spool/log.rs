@@ -5,15 +5,18 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 use super::disk::Disk;
-use super::reader::{Lines, Reader, number_of_whole};
+use super::reader::{Lines, Reader, number_of};
 use super::{Options, Sync};
 
 /// How large a segment gets, at most; of a small spool, a part.
 const SEGMENT: u64 = 8 << 20;
 const SEGMENTS: u64 = 8;
+/// What a number can be: any that jq, too, can tell from the next.
+pub(super) const NUMBERS: RangeInclusive<u64> = 1..=1 << 53;
 /// A segment of a quiet spool is closed after this, so that it can grow old and go.
 const SEGMENT_AGE: Duration = Duration::from_hours(24);
 
@@ -37,7 +40,8 @@ impl Segment {
     /// The first number of the segment in this file, if it is one.
     fn number(name: &str) -> Option<u64> {
         let digits = name.strip_suffix(".ndjson").filter(|digits| digits.len() == 20)?;
-        digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        let number = digits.parse().ok().filter(|number| NUMBERS.contains(number))?;
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
     }
 }
 
@@ -120,6 +124,8 @@ pub struct Log<D: Disk> {
     since: SystemTime,
     /// Whether the file may hold more than the index knows of.
     has_torn_tail: bool,
+    /// Whether nothing may be written to it any more.
+    is_spent: bool,
 }
 
 impl<D: Disk> Log<D> {
@@ -130,8 +136,9 @@ impl<D: Disk> Log<D> {
     /// The disk's.
     pub fn open(disk: D, options: Options, confirmed: u64, now: SystemTime) -> io::Result<(Self, Repairs)> {
         let index = list(&disk)?;
-        let mut log =
-            Self { disk, options, size: index.size(), index, file: None, since: now, has_torn_tail: false };
+        let size = index.size();
+        let (has_torn_tail, is_spent) = (false, false);
+        let mut log = Self { disk, options, index, size, file: None, since: now, has_torn_tail, is_spent };
         let repairs = log.repair()?;
         if log.index.next <= confirmed || !repairs.unreadable.is_empty() {
             // A segment with numbers missing in it is not written to again, or they would be found missing at every start.
@@ -150,8 +157,9 @@ impl<D: Disk> Log<D> {
         if cut > 0 {
             self.disk.set_len(&file, whole.len)?;
         }
-        // Whole lines may have been written and not synced; from here on they count.
+        // Whole lines may have been written and not synced, and the file made and its name not; from here on they count.
         self.disk.sync(&file)?;
+        self.disk.sync_directory()?;
         last.len = whole.len;
         self.size -= cut;
         self.index.next = whole.next;
@@ -177,25 +185,19 @@ impl<D: Disk> Log<D> {
     /// The disk's.
     pub fn append(&mut self, line: &[u8], now: SystemTime) -> io::Result<()> {
         self.prepare_file(line.len() as u64, now)?;
-        let (Some(file), Some(segment)) = (&self.file, self.index.segments.back_mut()) else {
-            unreachable!("a file was prepared, and its segment with it");
-        };
+        let Some(file) = &self.file else { unreachable!("a file was prepared") };
         self.has_torn_tail = true;
-        if let Err(error) = self.disk.append(file, line) {
-            // At once, so that the bytes are free again; if it fails, the next attempt begins with it.
-            self.has_torn_tail = self.disk.set_len(file, segment.len).is_err();
-            return Err(error);
+        let mut result = self.disk.append(file, line);
+        if result.is_ok() && self.options.sync == Sync::Event {
+            result = self.sync();
         }
-        if self.options.sync == Sync::Event
-            && let Err(error) = self.disk.sync(file)
-        {
-            // Nobody knows now what is on disk, and another fdatasync may succeed without having written anything: this
-            // file is not written to again, and what stands after its known length counts for nothing.
-            let _ = self.disk.set_len(file, segment.len);
-            self.file = None;
-            return Err(error);
+        if result.is_err() {
+            // At once, so that the bytes are free again; if it fails, the next attempt begins with it.
+            let _ = self.cut_torn_tail();
+            return result;
         }
         self.has_torn_tail = false;
+        let segment = self.index.segments.back_mut().expect("one was prepared with the file");
         segment.len += line.len() as u64;
         segment.modified = now;
         self.size += line.len() as u64;
@@ -205,20 +207,20 @@ impl<D: Disk> Log<D> {
 
     /// Makes sure of a file for so many more bytes, whole as far as it goes.
     fn prepare_file(&mut self, bytes: u64, now: SystemTime) -> io::Result<()> {
-        if let (Some(file), Some(segment)) = (&self.file, self.index.segments.back()) {
-            if self.has_torn_tail {
-                self.disk.set_len(file, segment.len)?;
-                self.has_torn_tail = false;
-            }
+        self.cut_torn_tail()?;
+        if let (Some(_), Some(segment)) = (&self.file, self.index.segments.back()) {
             let largest = SEGMENT.min(self.options.max / SEGMENTS);
             let age = now.duration_since(self.since).unwrap_or_default();
             let is_full = segment.len + bytes > largest || age > SEGMENT_AGE;
-            if segment.len == 0 || !is_full {
+            if !self.is_spent && (segment.len == 0 || !is_full) {
                 return Ok(());
             }
-            // What follows a torn end could not be told from it.
-            self.disk.sync(file)?;
+            // Only the last segment is looked through for what a power failure has left of it.
+            self.sync()?;
         }
+        // Should this fail halfway, a smaller record must not go into the old one: the new one may be there already, and
+        // what is in the old one ends where that begins.
+        self.file = None;
         let segment = Segment { first: self.index.next, len: 0, modified: now };
         let file = self.disk.create(&segment.name())?;
         self.disk.sync_directory()?;
@@ -226,8 +228,30 @@ impl<D: Disk> Log<D> {
         if self.index.segments.back().is_none_or(|last| last.first != segment.first) {
             self.index.segments.push_back(segment);
         }
-        (self.file, self.has_torn_tail, self.since) = (Some(file), false, now);
+        (self.file, self.is_spent, self.since) = (Some(file), false, now);
         Ok(())
+    }
+
+    /// Cuts off what was not acknowledged, and waits until that is so: after a power failure, parts of it could else stand
+    /// in the middle of what is written there next, and look whole.
+    fn cut_torn_tail(&mut self) -> io::Result<()> {
+        if let (true, Some(file), Some(segment)) =
+            (self.has_torn_tail, &self.file, self.index.segments.back())
+        {
+            self.disk.set_len(file, segment.len)?;
+            self.has_torn_tail = false;
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the file is on disk. After an error nobody knows what of it is, and another attempt may succeed without
+    /// having written anything: nothing is written to this file again.
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let result = self.disk.sync(file);
+        self.is_spent |= result.is_err();
+        result
     }
 
     /// Removes the oldest segments while the spool with so many more bytes would be larger than it may be, and those
@@ -244,13 +268,21 @@ impl<D: Disk> Log<D> {
             if self.size + bytes <= self.options.max && !has_served {
                 break;
             }
-            self.disk.remove(&oldest.name())?;
-            if end > confirmed + 1 {
-                let first = lost.map_or(oldest.first.max(confirmed + 1), |lost| lost.first);
-                lost = Some(Lost { first, last: end - 1 });
+            let mut result = self.disk.remove(&oldest.name());
+            if result.is_ok() {
+                if end > confirmed + 1 {
+                    let first = lost.map_or(oldest.first.max(confirmed + 1), |lost| lost.first);
+                    lost = Some(Lost { first, last: end - 1 });
+                }
+                self.size -= oldest.len;
+                self.index.segments.pop_front();
+                // One after the other: after a power failure an older one that is still there would hide the hole.
+                result = self.disk.sync_directory();
             }
-            self.size -= oldest.len;
-            self.index.segments.pop_front();
+            if let Err(error) = result {
+                // What is lost has to be told; the error will come again.
+                return lost.map_or(Err(error), |lost| Ok(Some(lost)));
+            }
         }
         Ok(lost)
     }
@@ -319,7 +351,7 @@ fn scan<D: Disk>(disk: &D, file: &D::File, segment: &Segment) -> io::Result<Whol
         }
         for line in block.split_inclusive(|&byte| byte == b'\n') {
             at += line.len() as u64;
-            let Some(number) = number_of_whole(line).filter(|&number| number >= whole.next) else { continue };
+            let Some(number) = number_of(line).filter(|&number| number >= whole.next) else { continue };
             if number > whole.next {
                 whole.unreadable.push(Lost { first: whole.next, last: number - 1 });
             }
