@@ -4,17 +4,21 @@
 //! One more law is one more file here, its name below, a target in `fuzz/`, and a property.
 
 // Whoever includes this takes the laws that it needs.
-#![allow(dead_code, unreachable_pub, unused_imports)]
+#![allow(dead_code, unreachable_pub, unused_imports, clippy::unwrap_used)]
 
 mod decoder;
 mod endless;
+#[path = "../spool/machine.rs"]
+mod machine;
 mod reader;
 mod record;
+mod recovery;
 
 pub use decoder::decoder;
 pub use endless::endless;
 pub use reader::reader;
 pub use record::record;
+pub use recovery::recovery;
 
 /// How the bytes are to be read: the last few of them say so, so that a capture is a plausible input as it is.
 struct Choices {

@@ -1,25 +1,10 @@
 //! Any bytes at all where records should be.
 
-use std::time::{Duration, SystemTime};
-
 use proptest::prelude::*;
-use supd_core::spool::log::{Log, Repairs};
-use supd_core::spool::{Options, Reader, Sync};
+use supd_core::spool::log::Repairs;
 
 use crate::machine::Machine;
-
-const OPTIONS: Options = Options { max: 1 << 20, keep: Duration::MAX, sync: Sync::Event };
-
-fn open(machine: &Machine) -> (Log<Machine>, Repairs, Vec<u8>) {
-    let (log, repairs) = Log::open(machine.clone(), OPTIONS, 0, SystemTime::UNIX_EPOCH).unwrap();
-    let (mut reader, mut lines) = (Reader::after(0), Vec::new());
-    while reader.read(log.disk(), log.index(), &mut lines).unwrap() > 0 {}
-    (log, repairs, lines)
-}
-
-fn number(line: &[u8]) -> u64 {
-    serde_json::from_slice::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap()
-}
+use crate::recovery::{open, recovery};
 
 /// Whole lines, torn ones, and what no spool has ever written.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
@@ -48,31 +33,7 @@ proptest! {
         pieces in prop::collection::vec(piece(), 0..20),
         first in 1_u64..10,
     ) {
-        let bytes = pieces.concat();
-        let name = format!("{first:020}.ndjson");
-        let machine = Machine::new(0);
-        machine.put(&name, &bytes);
-        let (mut log, repairs, lines) = open(&machine);
-        let numbers: Vec<u64> = lines.split_inclusive(|&byte| byte == b'\n').map(number).collect();
-        prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{:?}", numbers);
-        prop_assert!(numbers.iter().all(|&number| number >= first));
-        let all: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
-        prop_assert!(lines.split_inclusive(|&byte| byte == b'\n').all(|line| all.contains(&line)));
-        for lost in &repairs.unreadable {
-            prop_assert!(numbers.iter().all(|number| !(lost.first..=lost.last).contains(number)));
-        }
-        // What is kept is the beginning, up to the last whole record.
-        let kept = &machine.contents()[&name];
-        prop_assert!(bytes.starts_with(kept));
-        prop_assert_eq!(repairs.cut, (bytes.len() - kept.len()) as u64);
-
-        let next = log.index().next();
-        prop_assert_eq!(next, numbers.last().map_or(first, |last| last + 1));
-        let line = format!("{{\"seq\":{next}}}\n").into_bytes();
-        log.append(&line, SystemTime::UNIX_EPOCH).unwrap();
-        let (_, again, after) = open(&machine);
-        prop_assert_eq!(again, Repairs::default());
-        prop_assert_eq!(after, [lines, line].concat());
+        recovery(first, &pieces.concat());
     }
 }
 

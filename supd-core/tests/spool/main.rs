@@ -6,4 +6,7 @@ mod crash;
 mod damage;
 mod directory;
 mod machine;
+#[allow(unreachable_pub)] // the fuzz targets use it too
+#[path = "../laws/recovery.rs"]
+mod recovery;
 mod story;
