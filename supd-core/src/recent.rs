@@ -1,6 +1,6 @@
 //! The last events seen, to know a redelivered one again.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 
 /// How far back an event is remembered. supervisord keeps `buffer_size` events (10 by default) for redelivery, and
@@ -10,8 +10,9 @@ const REMEMBERED: usize = 4096;
 /// Remembers the serial and the name of the last 4,096 events of one supervisord.
 #[derive(Debug, Default)]
 pub struct Recent {
-    order: VecDeque<u64>,
-    known: HashSet<u64>,
+    /// A hash of each, the oldest first.
+    events: VecDeque<u64>,
+    highest: Option<u64>,
     hasher: RandomState,
 }
 
@@ -19,15 +20,15 @@ impl Recent {
     /// Remembers an event; false when it was remembered already.
     pub fn insert(&mut self, serial: u64, eventname: &str) -> bool {
         let event = self.hasher.hash_one((serial, eventname));
-        if !self.known.insert(event) {
+        // Serials grow, so that nearly every event is newer than all others and need not be looked for.
+        if self.highest >= Some(serial) && self.events.contains(&event) {
             return false;
         }
-        self.order.push_back(event);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        self.highest = self.highest.max(Some(serial));
+        if self.events.len() == REMEMBERED {
+            self.events.pop_front();
         }
+        self.events.push_back(event);
         true
     }
 }
