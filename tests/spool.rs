@@ -267,6 +267,22 @@ fn a_spool_that_is_full_of_what_nobody_wants_lets_the_oldest_go_and_says_so() {
 }
 
 #[test]
+fn a_record_that_is_larger_than_the_spool_may_be_drives_out_all_others_and_is_kept() {
+    let sandbox = Sandbox::new();
+    gate(&sandbox);
+    let mut listener = start(&sandbox, &["--spool-max", "2KiB", "-c", GATED]);
+    ticks(&mut listener, 2..=4);
+    listener.send(&big_log());
+    listener.expect(OK_READY);
+    ticks(&mut listener, 5..=5);
+    open_gate(&sandbox);
+    end(listener);
+    assert_eq!(numbers(&sandbox, "out", "serial"), [2, 3, 4, 1, 5]);
+    let gaps = sandbox.read("out").matches("spool-max").count();
+    assert!((1..=3).contains(&gaps), "{gaps}");
+}
+
+#[test]
 fn a_second_writer_is_refused_and_told_who_is_the_first() {
     let sandbox = Sandbox::new();
     let mut first = start(&sandbox, &["-c", "cat >/dev/null"]);

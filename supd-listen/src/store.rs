@@ -45,6 +45,8 @@ pub(crate) struct Store {
     /// Whether somebody reads marks: in a file they would only be in the way.
     marks: bool,
     on_write: Option<OnWrite>,
+    /// For so many records to come there is room: it has been made.
+    has_room_for: u32,
 }
 
 /// Confirms for those who do not do it themselves.
@@ -102,6 +104,7 @@ impl Store {
             handed_on_at: Instant::now(),
             marks: true,
             on_write,
+            has_room_for: 0,
         };
         Ok((store, repairs))
     }
@@ -151,13 +154,18 @@ impl Store {
         record.seq = Some(self.spool.index().next());
         self.line.clear();
         record.write_line(&mut self.line);
-        let put = match self.spool.make_room(self.line.len()) {
-            Ok(Some(lost)) => return Put::Lost(lost),
+        let put = match self.make_room() {
+            Ok(Some(lost)) => {
+                // The one that tells of it, and then this one again.
+                self.has_room_for = 2;
+                return Put::Lost(lost);
+            }
             Ok(None) => self.put_line(lines, now),
             Err(error) => Err(error),
         };
         match put {
             Ok(()) => {
+                self.has_room_for = self.has_room_for.saturating_sub(1);
                 if self.retry_at.take().is_some() {
                     log::info!("write to spool '{}': it works again", self.spool.path().display());
                 }
@@ -171,6 +179,12 @@ impl Store {
                 Put::Later
             }
         }
+    }
+
+    /// Only once for a record: one that is larger than the spool may be would drive out each that tells of what it drove
+    /// out.
+    fn make_room(&mut self) -> anyhow::Result<Option<Lost>> {
+        if self.has_room_for > 0 { Ok(None) } else { self.spool.make_room(self.line.len()) }
     }
 
     fn put_line(&mut self, lines: &mut Vec<u8>, now: Instant) -> anyhow::Result<()> {
