@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 /// How long a number may come after a later one.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long one may come after a new listener's first, at least: what waits for that comes at once.
+/// How long one may come after a new listener's first event, at least: what waits for that listener comes at once then.
+/// The first may take its time, since supervisord sends nothing before startsecs.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Poolserials that never came.
@@ -37,12 +38,14 @@ pub struct Gaps {
     closed: Vec<Gap>,
     /// Whether what is known comes from an earlier listener.
     restored: bool,
+    /// Before that, none of the holes is one for good.
+    not_before: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Hole {
     gap: Gap,
-    /// When it is one for good.
+    /// When it is one for good, if that is not too early for a new listener.
     due: Instant,
 }
 
@@ -56,7 +59,7 @@ impl Gaps {
 
     /// A new listener begins, and all that earlier ones saw has been restored.
     pub fn resume(&mut self, now: Instant) {
-        self.holes.iter_mut().for_each(|hole| hole.due = hole.due.max(now + GRACE));
+        self.not_before = Some(now + PATIENCE);
     }
 
     /// A gap that an earlier listener declared.
@@ -67,6 +70,9 @@ impl Gaps {
     /// An event of this number has come, for the first time.
     pub fn saw(&mut self, poolserial: u64, now: Instant) {
         let restored = std::mem::take(&mut self.restored);
+        if restored && let Some(not_before) = &mut self.not_before {
+            *not_before = (now + GRACE).min(*not_before);
+        }
         let Some(highest) = self.highest else {
             self.highest = Some(poolserial);
             return;
@@ -97,12 +103,16 @@ impl Gaps {
 
     /// So long nothing could come, because we did not ask for it.
     pub fn was_held_up(&mut self, time: Duration) {
-        self.holes.iter_mut().for_each(|hole| hole.due += time);
+        self.holes
+            .iter_mut()
+            .map(|hole| &mut hole.due)
+            .chain(&mut self.not_before)
+            .for_each(|due| *due += time);
     }
 
     /// When the next one will be a gap for good.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
-        if self.closed.is_empty() { self.holes.iter().map(|hole| hole.due).min() } else { Some(now) }
+        if self.closed.is_empty() { self.holes.iter().map(|hole| self.end_of(hole)).min() } else { Some(now) }
     }
 
     /// One that is a gap for good.
@@ -110,8 +120,13 @@ impl Gaps {
         if !self.closed.is_empty() {
             return Some(self.closed.remove(0));
         }
-        let at = self.holes.iter().position(|hole| hole.due <= now)?;
+        let at = self.holes.iter().position(|hole| self.end_of(hole) <= now)?;
         Some(self.holes.remove(at).gap)
+    }
+
+    /// When it is one for good.
+    fn end_of(&self, hole: &Hole) -> Instant {
+        self.not_before.map_or(hole.due, |not_before| hole.due.max(not_before))
     }
 }
 
@@ -171,9 +186,30 @@ mod tests {
         [1, 3].into_iter().for_each(|number| gaps.restore(number, now));
         gaps.restore(7, now + PATIENCE / 2);
         gaps.resume(now + PATIENCE);
+        gaps.saw(8, now + PATIENCE);
         assert_eq!(gaps.due(now + PATIENCE), None, "what waits may still come");
         assert_eq!(declared(&mut gaps, now + PATIENCE + GRACE), [(1, 1, 3)]);
         assert_eq!(declared(&mut gaps, now + PATIENCE * 3 / 2), [(3, 3, 7)]);
+    }
+
+    #[test]
+    fn what_waits_for_a_new_listener_may_wait_until_supervisord_takes_it_for_running() {
+        let resumed = || {
+            let (mut gaps, now) = (Gaps::default(), Instant::now());
+            [1, 4].into_iter().for_each(|number| gaps.restore(number, now));
+            gaps.resume(now + 2 * PATIENCE);
+            (gaps, now + 2 * PATIENCE)
+        };
+        let (mut gaps, now) = resumed();
+        let first = now + PATIENCE / 2;
+        assert_eq!((gaps.due(first), gaps.deadline(first)), (None, Some(now + PATIENCE)));
+        gaps.saw(2, first);
+        assert_eq!((gaps.due(first), gaps.deadline(first)), (None, Some(first + GRACE)));
+        gaps.saw(3, first + GRACE / 2);
+        assert_eq!(declared(&mut gaps, first + GRACE), []);
+        // If nothing comes at all, the gap is told of all the same.
+        let (mut gaps, now) = resumed();
+        assert_eq!(declared(&mut gaps, now + PATIENCE), [(2, 1, 4)]);
     }
 
     #[test]
