@@ -1,9 +1,10 @@
 //! supd-listen by hand: what it writes to supervisord and into its records, and what it refuses.
 
 use predicates::prelude::*;
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Listener, OK_READY, PATIENCE, Sandbox, capture, tick};
+use crate::harness::{Listener, OK_READY, PATIENCE, Sandbox, capture, tick, until};
 
 #[test]
 fn an_event_is_answered_after_its_record_has_been_handed_on_and_input_stays_open() {
@@ -162,6 +163,22 @@ fn a_payload_of_megabytes_goes_through_whole() {
         let [received] = &sandbox.records("out")[..] else { panic!("one record") };
         assert!(received["data"] == record["data"], "{listener}");
     }
+}
+
+#[test]
+fn a_silence_is_supervisords_whatever_else_happens() {
+    let sandbox = Sandbox::new();
+    let mut listener = Listener::start(&sandbox, &["supd-listen", "-o", "out"]);
+    listener.expect("READY\n");
+    listener.send(
+        "ver:3.0 server:s serial:1 pool:p poolserial:1 eventname:REMOTE_COMMUNICATION len:9\ntype:t\né"
+            .as_bytes(),
+    );
+    until("the event is taken to be whole", || {
+        listener.running.signal(Signal::HUP);
+        !sandbox.records("out").is_empty()
+    });
+    listener.expect(OK_READY);
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub(crate) struct Session {
     was_alerted: bool,
     /// When the event that is coming in, or came in last, began to.
     received: Timestamp,
+    /// When something was read last.
+    heard_at: Instant,
     /// Records that are not in the store yet, or, without one, in the outbox.
     records: VecDeque<Record>,
     /// Since when there is an event that supervisord waits for an answer to.
@@ -97,6 +99,7 @@ impl Session {
             sigterm_at: None,
             was_alerted: false,
             received: Timestamp::now(),
+            heard_at: Instant::now(),
             records: VecDeque::new(),
             in_hand: None,
         };
@@ -146,7 +149,7 @@ impl Session {
             return Ok(self.pipeline_ended());
         }
         loop {
-            let silence = self.listener.is_undecided().then(|| Instant::now() + SILENCE);
+            let silence = self.listener.is_undecided().then(|| self.heard_at + SILENCE);
             let patience = self.patience();
             let timers = [silence, patience, self.next_timer(Instant::now())];
             let happened = self.wait(!ended, timers.into_iter().flatten().min())?;
@@ -409,6 +412,7 @@ impl Session {
         if !self.listener.is_mid_event() {
             self.received = Timestamp::now();
         }
+        self.heard_at = Instant::now();
         self.listener.feed(&buf[..bytes]);
         Ok(true)
     }
