@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 use supd_core::gaps::Gaps;
 use supd_core::listener::{Incoming, Listener};
 use supd_core::signals::SignalPipe;
-use supd_core::spool::log::Repairs;
+use supd_core::spool::log::{Lost, Repairs};
 use supd_core::{Decoder, Record, ancestry, stdio};
 
 use crate::args::Args;
@@ -92,7 +92,7 @@ impl Session {
             sigterm,
             attention,
             wake,
-            origin: Origin { host: args.host(), boot: ancestry::boot() },
+            origin: Origin::new(args),
             pool: (None, None),
             drain_timeout: args.drain_timeout,
             deadline: None,
@@ -145,29 +145,30 @@ impl Session {
         let mut buf = vec![0; 64 * 1024];
         let mut ended = false;
         // What an earlier listener did not bring home comes first.
-        if self.forward(Instant::now())? == Flow::Gone {
+        let mut now = Instant::now();
+        if self.forward(now)? == Flow::Gone {
             return Ok(self.pipeline_ended());
         }
         loop {
             let silence = self.listener.is_undecided().then(|| self.heard_at + SILENCE);
             let patience = self.patience();
-            let timers = [silence, patience, self.next_timer(Instant::now())];
+            let timers = [silence, patience, self.next_timer(now)];
             let happened = self.wait(!ended, timers.into_iter().flatten().min())?;
             if happened.sink_closed || self.has_ended(pipeline.as_deref_mut()) {
                 return Ok(self.pipeline_ended());
             }
+            now = Instant::now();
             if happened.input {
-                ended = !self.read(&mut buf)?;
+                ended = !self.read(&mut buf, now)?;
             } else if silence.is_some_and(is_past) {
                 if let Some(incoming) = self.listener.silence_means_bytes() {
-                    self.take(incoming);
+                    self.take(incoming, now);
                 }
             } else if patience.is_some_and(is_past) {
                 return Ok(self.give_up());
             }
             // One event after another; as long as one is in hand, supervisord sends no other.
             loop {
-                let now = Instant::now();
                 self.declare_gaps(now);
                 let flow = self.forward(now)?;
                 if flow == Flow::Gone {
@@ -184,7 +185,7 @@ impl Session {
                     continue;
                 }
                 let Some(incoming) = self.next(ended)? else { break };
-                self.take(incoming);
+                self.take(incoming, now);
             }
             if ended && self.in_hand.is_none() {
                 return Ok(End::Input);
@@ -297,10 +298,9 @@ impl Session {
     }
 
     /// Takes an event in hand.
-    fn take(&mut self, incoming: Incoming) {
+    fn take(&mut self, incoming: Incoming, now: Instant) {
         match incoming {
             Incoming::Event(event) => {
-                let now = Instant::now();
                 if let Some(gaps) = &mut self.gaps {
                     gaps.saw(event.header.poolserial, now);
                 }
@@ -309,13 +309,13 @@ impl Session {
                 }
                 let mut record = Record::from_event(event);
                 self.origin.sign(&mut record, self.received);
-                self.records.push_back(record);
+                self.accept(record, now);
                 self.in_hand = Some(now);
                 self.wake.refresh_soon();
             }
             Incoming::Redelivered(event) => {
                 log::debug!("{} {} came again", event.header.eventname, event.header.serial);
-                self.in_hand = Some(Instant::now());
+                self.in_hand = Some(now);
             }
             Incoming::Stray { bytes, eventname } => {
                 log::warn!(
@@ -326,7 +326,7 @@ impl Session {
     }
 
     /// A record of our own, which goes the way of all others.
-    fn own(&self, mut record: Record) -> Record {
+    fn own(&mut self, mut record: Record) -> Record {
         self.origin.sign(&mut record, Timestamp::now());
         (record.pool, record.server) = self.pool.clone();
         record
@@ -361,23 +361,45 @@ impl Session {
         }
     }
 
-    fn put_away(&mut self, now: Instant) {
-        while let Some(mut record) = self.records.pop_front() {
-            let Some(store) = &mut self.store else {
-                record.write_line(self.outbox.lines());
-                continue;
-            };
-            match store.put(&mut record, self.outbox.lines(), now) {
-                Put::Done => {}
-                Put::Later => return self.records.push_front(record),
-                Put::Lost(gone) => {
-                    log::warn!("the spool is full: removed {} records that were not confirmed", gone.count());
-                    self.records.push_front(record);
-                    let record = self.own(store::lost(gone, "spool-max"));
-                    self.records.push_front(record);
-                }
+    /// A record goes where it belongs at once, unless others wait for that.
+    fn accept(&mut self, mut record: Record, now: Instant) {
+        if !self.records.is_empty() {
+            return self.records.push_back(record);
+        }
+        match self.put(&mut record, now) {
+            Put::Done => {}
+            Put::Later => self.records.push_back(record),
+            Put::Lost(gone) => {
+                self.put_back(record, gone);
+                self.put_away(now);
             }
         }
+    }
+
+    fn put_away(&mut self, now: Instant) {
+        while let Some(mut record) = self.records.pop_front() {
+            match self.put(&mut record, now) {
+                Put::Done => {}
+                Put::Later => return self.records.push_front(record),
+                Put::Lost(gone) => self.put_back(record, gone),
+            }
+        }
+    }
+
+    fn put(&mut self, record: &mut Record, now: Instant) -> Put {
+        let Some(store) = &mut self.store else {
+            record.write_line(self.outbox.lines());
+            return Put::Done;
+        };
+        store.put(record, self.outbox.lines(), now)
+    }
+
+    /// What was lost to make room for a record is told before it.
+    fn put_back(&mut self, record: Record, gone: Lost) {
+        log::warn!("the spool is full: removed {} records that were not confirmed", gone.count());
+        let told = self.own(store::lost(gone, "spool-max"));
+        self.records.push_front(record);
+        self.records.push_front(told);
     }
 
     /// Whether the event in hand is where it must be before it may be answered.
@@ -402,7 +424,7 @@ impl Session {
     }
 
     /// Reads once; false at the end of input.
-    fn read(&mut self, buf: &mut [u8]) -> anyhow::Result<bool> {
+    fn read(&mut self, buf: &mut [u8], now: Instant) -> anyhow::Result<bool> {
         let bytes = rustix::io::retry_on_intr(|| rustix::io::read(io::stdin(), &mut *buf))
             .context("read an event from supervisord")?;
         if bytes == 0 {
@@ -412,7 +434,7 @@ impl Session {
         if !self.listener.is_mid_event() {
             self.received = Timestamp::now();
         }
-        self.heard_at = Instant::now();
+        self.heard_at = now;
         self.listener.feed(&buf[..bytes]);
         Ok(true)
     }
@@ -465,12 +487,42 @@ struct Happened {
 struct Origin {
     host: String,
     boot: String,
+    /// The last second that was asked for, as it is written, up to its fraction.
+    second: (i64, String),
 }
 
 impl Origin {
-    fn sign(&self, record: &mut Record, received: Timestamp) {
-        record.ts = Some(format!("{received:.3}"));
+    fn new(args: &Args) -> Self {
+        Self { host: args.host(), boot: ancestry::boot(), second: (i64::MIN, String::new()) }
+    }
+
+    fn sign(&mut self, record: &mut Record, received: Timestamp) {
+        record.ts = Some(self.written(received));
         record.host = Some(self.host.clone());
         record.boot = Some(self.boot.clone());
+    }
+
+    /// RFC 3339 with milliseconds, of a time after 1970. Most events come within the second of the one before, and only the rest is written.
+    fn written(&mut self, time: Timestamp) -> String {
+        let (second, text) = &mut self.second;
+        if *second != time.as_second() {
+            (*second, *text) = (time.as_second(), format!("{time:.0}"));
+        }
+        let millis = time.subsec_millisecond();
+        format!("{}.{millis:03}Z", text.trim_end_matches('Z'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_jiff_writes_them() {
+        let mut origin = Origin { host: "h".into(), boot: "b".into(), second: (i64::MIN, String::new()) };
+        for nanos in [0, 1, 999_999, 1_000_000, 999_999_999, 1_000_000_000, 1_790_000_000_123_456_789] {
+            let time = Timestamp::from_nanosecond(nanos).unwrap();
+            assert_eq!(origin.written(time), format!("{time:.3}"));
+        }
     }
 }
