@@ -38,6 +38,17 @@ proptest! {
 }
 
 #[test]
+fn a_segment_ends_where_the_next_one_begins() {
+    let machine = Machine::new(0);
+    machine.put(
+        "00000000000000000001.ndjson",
+        b"{\"seq\":1}\n{\"seq\":2,\"torn{\"seq\":3,\"of\":1}\n{\"seq\":3,\"of\":1}\n",
+    );
+    machine.put("00000000000000000003.ndjson", b"{\"seq\":2}\n{\"seq\":3,\"of\":3}\n");
+    assert_eq!(open(&machine).2, b"{\"seq\":1}\n{\"seq\":3,\"of\":3}\n");
+}
+
+#[test]
 fn what_is_no_segment_is_left_alone() {
     let machine = Machine::new(0);
     let junk = [
