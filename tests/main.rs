@@ -19,6 +19,7 @@ mod play;
 mod print_config;
 mod replay;
 mod spool;
+mod spool_command;
 mod stop;
 mod supervisord;
 mod wake;

@@ -165,6 +165,11 @@ pub fn size(text: &str) -> Result<usize, String> {
     usize::try_from(size.as_u64()).map_err(|_| "larger than memory can be".into())
 }
 
+/// A size in bytes for people: `8.1 MiB`.
+pub fn amount(bytes: u64) -> String {
+    bytesize::ByteSize::b(bytes).display().iec().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +198,7 @@ mod tests {
         assert_eq!(size("1000"), Ok(1000));
         assert_eq!(size("1kB"), Ok(1000));
         size("big").unwrap_err();
+        assert_eq!((&*amount(0), &*amount(8 << 20), &*amount(12_345_678)), ("0 B", "8.0 MiB", "11.8 MiB"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use supd_core::spool::{Options, Sync};
 use supd_core::{LenMode, ancestry, cli};
 
 use crate::print_config::Wish;
+use crate::spool_command::Command;
 use crate::wake::Way;
 
 /// Below supervisord's stopwaitsecs.
@@ -39,8 +40,12 @@ itself; 2 for wrong usage.";
 /// pipeline it stands in (neither option), or for a file (-o). An event is acknowledged once its record has been
 /// handed on; when the pipeline ends, supd-listen ends too, and supervisord sends the event again to its successor.
 #[derive(Debug, clap::Parser)]
-#[command(name = "supd-listen", bin_name = "supd-listen", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "supd-listen", bin_name = "supd-listen", version, after_help = EXAMPLES, max_term_width = 100,
+          args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     #[command(flatten)]
     destination: Destination,
 

@@ -7,6 +7,7 @@ mod print_config;
 mod replies;
 mod session;
 mod sink;
+mod spool_command;
 mod store;
 mod wake;
 
@@ -35,6 +36,9 @@ pub fn main() -> ExitCode {
         args::refuse_shell_words(std::env::args_os())?;
         let args = Args::parse();
         args.verbosity.start(NAME);
+        if let Some(command) = &args.command {
+            return command.run();
+        }
         if let Some(section) = args.print_config.section(&args)? {
             stdio::refuse_supervisords_pipe()?;
             stdio::print(section.as_bytes())?;

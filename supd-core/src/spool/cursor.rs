@@ -1,6 +1,6 @@
 //! How far each consumer has got: a number in a file of its own. Everything up to it has been dealt with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -57,23 +57,55 @@ pub(super) fn create_directory(spool: &Path) -> io::Result<()> {
 /// # Errors
 /// The system's, with the name.
 pub fn cursors(spool: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
-    let path = spool.join(DIRECTORY);
-    let name = || format!("read '{}'", path.display());
-    let entries = match fs::read_dir(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        entries => entries.with_context(name)?,
-    };
     let mut cursors = BTreeMap::new();
-    for entry in entries {
-        let name = entry.with_context(name)?.file_name();
-        let consumer = name.to_str().and_then(|name| ConsumerName::parse(name).ok());
-        if let Some(consumer) = consumer
-            && let Some(number) = read(spool, &consumer)?
-        {
+    for consumer in names(spool)? {
+        if let Some(number) = read(spool, &consumer)? {
             cursors.insert(consumer.0, number);
         }
     }
     Ok(cursors)
+}
+
+/// Whoever has a cursor or a lock.
+fn names(spool: &Path) -> anyhow::Result<BTreeSet<ConsumerName>> {
+    let path = spool.join(DIRECTORY);
+    let name = || format!("read '{}'", path.display());
+    let entries = match fs::read_dir(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries.with_context(name)?,
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let file = entry.with_context(name)?.file_name();
+        let file = file.to_str().map(|file| file.strip_suffix(LOCK).unwrap_or(file));
+        names.extend(file.and_then(|file| ConsumerName::parse(file).ok()));
+    }
+    Ok(names)
+}
+
+/// Where a consumer stands, for who looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Everything up to this number has been dealt with; `None` when it runs and has confirmed nothing yet.
+    pub position: Option<u64>,
+    /// Whether it runs, and then its pid, where it can be told.
+    pub holder: Option<Option<u32>>,
+}
+
+/// Where every consumer stands: those that have a cursor, and those that run.
+///
+/// # Errors
+/// The system's, with the name.
+pub fn standings(spool: &Path) -> anyhow::Result<BTreeMap<String, Standing>> {
+    let mut standings = BTreeMap::new();
+    for consumer in names(spool)? {
+        let standing =
+            Standing { position: read(spool, &consumer)?, holder: Lock::holder(&consumer.lock(spool))? };
+        if standing.position.is_some() || standing.holder.is_some() {
+            standings.insert(consumer.0, standing);
+        }
+    }
+    Ok(standings)
 }
 
 fn read(spool: &Path, consumer: &ConsumerName) -> anyhow::Result<Option<u64>> {

@@ -55,12 +55,21 @@ pub struct Entry {
 
 /// A directory of the file system.
 #[derive(Debug)]
-pub struct Directory(PathBuf);
+pub struct Directory {
+    path: PathBuf,
+    /// Whether what is opened may be appended to.
+    is_ours: bool,
+}
 
 impl Directory {
     /// A directory that is there.
     pub fn new(path: &Path) -> Self {
-        Self(path.to_owned())
+        Self { path: path.to_owned(), is_ours: true }
+    }
+
+    /// One to look into, where nothing can be written, as after a failure of the disk.
+    pub fn to_read(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_ours: false }
     }
 }
 
@@ -96,7 +105,7 @@ impl Disk for Directory {
 
     fn list(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let metadata = match entry.metadata() {
                 // Removed since.
@@ -111,11 +120,11 @@ impl Disk for Directory {
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
-        File::options().read(true).append(true).open(self.0.join(name))
+        File::options().read(true).append(self.is_ours).open(self.path.join(name))
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
-        let file = private().read(true).append(true).create(true).open(self.0.join(name))?;
+        let file = private().read(true).append(true).create(true).open(self.path.join(name))?;
         file.set_len(0)?;
         Ok(file)
     }
@@ -142,10 +151,10 @@ impl Disk for Directory {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        sync_directory(&self.0)
+        sync_directory(&self.path)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.0.join(name))
+        fs::remove_file(self.path.join(name))
     }
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-pub use cursor::{Asking, Consumer, ConsumerName, cursors};
+pub use cursor::{Asking, Consumer, ConsumerName, Standing, cursors, standings};
 use disk::Directory;
 pub use lock::{Asked, Lock};
 use log::{Index, Log, Lost, Repairs};
@@ -96,7 +96,7 @@ pub fn ask(path: &Path) -> anyhow::Result<Asked> {
 pub fn look(path: &Path) -> anyhow::Result<(Index, Option<Option<u32>>)> {
     let holder = Lock::holder(&path.join("lock"))?;
     let index =
-        log::look(&Directory::new(path)).with_context(|| format!("read spool '{}'", path.display()))?;
+        log::look(&Directory::to_read(path)).with_context(|| format!("read spool '{}'", path.display()))?;
     Ok((index, holder))
 }
 
