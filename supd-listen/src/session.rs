@@ -133,7 +133,8 @@ impl Session {
             return Ok(End::PipelineEnded);
         }
         if let Some(store) = &mut self.store {
-            if self.outbox.is_empty() {
+            // What stands in a pipe that nobody reads any more has not been dealt with.
+            if end != End::PipelineEnded && self.outbox.is_empty() {
                 store.confirm(Instant::now());
             }
             store.let_go();
