@@ -162,6 +162,26 @@ fn what_a_pipeline_left_unread_is_not_confirmed() {
 }
 
 #[test]
+fn what_is_confirmed_in_a_file_is_on_disk_there() {
+    let sandbox = Sandbox::new();
+    let replay = |sync: &str| {
+        let script = format!(
+            "supd-mock -q replay --events '{}' -- strace -y -o trace -e trace=/write,fdatasync,/rename \
+             supd-listen --spool spool --spool-sync {sync} -o out >/dev/null",
+            capture("states.raw").display()
+        );
+        sandbox.sh(&script).assert().success();
+        let trace = sandbox.read("trace");
+        let at = |what: &str| trace.rfind(what);
+        let (written, synced, confirmed) = (at("/out>, \"{"), at("/out>)"), at("cursors/supd-listen\""));
+        assert!(written.is_some() && written < confirmed, "{trace}");
+        synced.map(|synced| (written..confirmed).contains(&Some(synced)))
+    };
+    assert_eq!(replay("event"), Some(true));
+    assert_eq!(replay("none"), None);
+}
+
+#[test]
 fn after_a_second_of_quiet_a_mark_tells_how_far_things_are() {
     let sandbox = Sandbox::new();
     let mut listener = start(&sandbox, &["-c", "cat >>out"]);

@@ -135,7 +135,7 @@ impl Session {
         if let Some(store) = &mut self.store {
             // What stands in a pipe that nobody reads any more has not been dealt with.
             if end != End::PipelineEnded && self.outbox.is_empty() {
-                store.confirm(Instant::now());
+                store.confirm(self.outbox.sink(), Instant::now());
             }
             store.let_go();
         }
@@ -355,7 +355,7 @@ impl Session {
         loop {
             let flow = self.outbox.flush(now)?;
             let Some(store) = self.store.as_mut().filter(|_| flow == Flow::Through) else { return Ok(flow) };
-            store.settle(self.outbox.lines(), now);
+            store.settle(&mut self.outbox, now);
             if !store.refill(self.outbox.lines(), now)? && self.outbox.is_empty() {
                 return Ok(flow);
             }

@@ -104,12 +104,24 @@ impl Sink {
         }
     }
 
+    /// Waits until what a file holds is on disk.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        if self.path.is_none() {
+            return Ok(());
+        }
+        self.file.sync_data().with_context(|| format!("write {} to disk", self.name))
+    }
+
     /// Opens the file at our path anew.
     pub(crate) fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         match append::open(path) {
             Ok(file) => {
                 log::debug!("opened {} anew", self.name);
+                // Nobody can do that later.
+                if let Err(error) = self.sync() {
+                    log::warn!("{error:#}");
+                }
                 (self.file, self.is_orphan) = (file, false);
                 return;
             }

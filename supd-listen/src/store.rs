@@ -12,10 +12,12 @@ use supd_core::listener::Listener;
 use supd_core::seen::Seen;
 use supd_core::signals::SignalPipe;
 use supd_core::spool::log::{Lost, Repairs};
-use supd_core::spool::{self, Asked, Asking, Consumer, ConsumerName, Lock, Spool};
+use supd_core::spool::{self, Asked, Asking, Consumer, ConsumerName, Lock, Spool, Sync};
 use supd_core::{Record, stdio};
 
 use crate::args::Args;
+use crate::outbox::Outbox;
+use crate::sink::Sink;
 
 /// How long a predecessor may take to let go of the spool: it does so before it drains.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,6 +55,7 @@ pub(crate) struct Store {
 #[derive(Debug)]
 struct OnWrite {
     consumer: Consumer,
+    sync: Sync,
     due: Instant,
 }
 
@@ -84,7 +87,7 @@ pub(crate) fn wait_for_lock(path: &Path, sigterm: &SignalPipe) -> anyhow::Result
 impl Store {
     pub(crate) fn open(args: &Args, path: &Path, lock: Lock) -> anyhow::Result<(Self, Repairs)> {
         let (spool, repairs) = Spool::open(path, args.spool.options(), lock)?;
-        let on_write = args.confirms_on_write().then(|| OnWrite::new(path)).transpose()?;
+        let on_write = args.confirms_on_write().then(|| OnWrite::new(path, args.spool.sync)).transpose()?;
         if repairs.cut > 0 {
             log::warn!(
                 "open spool '{}': its last record was not whole and not acknowledged, so its event comes again; cut {} bytes",
@@ -231,12 +234,12 @@ impl Store {
     }
 
     /// All lines have been taken: what is due now is done.
-    pub(crate) fn settle(&mut self, lines: &mut Vec<u8>, now: Instant) {
+    pub(crate) fn settle(&mut self, outbox: &mut Outbox, now: Instant) {
         if self.since_mark > 0 && self.handed_on_at + MARK_QUIET <= now {
-            self.mark(lines);
+            self.mark(outbox.lines());
         }
         if self.on_write.as_ref().is_some_and(|on_write| on_write.due <= now) {
-            self.confirm(now);
+            self.confirm(outbox.sink(), now);
         }
     }
 
@@ -248,11 +251,16 @@ impl Store {
         }
     }
 
-    /// What has been handed on counts as dealt with.
-    pub(crate) fn confirm(&mut self, now: Instant) {
-        let Some(OnWrite { consumer, due }) = &mut self.on_write else { return };
+    /// What has been handed on counts as dealt with; in a file, once it is on disk there as it is here.
+    pub(crate) fn confirm(&mut self, sink: &Sink, now: Instant) {
+        let Some(OnWrite { consumer, sync, due }) = &mut self.on_write else { return };
         *due = now + CONFIRM;
-        if let Err(error) = consumer.set_position(self.spool.position()) {
+        let position = self.spool.position();
+        if consumer.position() == Some(position) {
+            return;
+        }
+        let on_disk = if *sync == Sync::Event { sink.sync() } else { Ok(()) };
+        if let Err(error) = on_disk.and_then(|()| consumer.set_position(position)) {
             log::warn!("{error:#}; after a restart some records would be handed on again");
         }
     }
@@ -276,10 +284,10 @@ pub(crate) enum Put {
 }
 
 impl OnWrite {
-    fn new(path: &Path) -> anyhow::Result<Self> {
+    fn new(path: &Path, sync: Sync) -> anyhow::Result<Self> {
         let name = ConsumerName::parse("supd-listen").expect("it consists of letters");
         match Consumer::ask(path, &name)? {
-            Asking::Ours(consumer) => Ok(Self { consumer, due: Instant::now() }),
+            Asking::Ours(consumer) => Ok(Self { consumer, sync, due: Instant::now() }),
             Asking::Held(_) => bail!("confirm in spool '{}': another supd-listen does so", path.display()),
         }
     }
