@@ -76,7 +76,11 @@ fn names(spool: &Path) -> anyhow::Result<BTreeSet<ConsumerName>> {
     };
     let mut names = BTreeSet::new();
     for entry in entries {
-        let file = entry.with_context(name)?.file_name();
+        let entry = entry.with_context(name)?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let file = entry.file_name();
         let file = file.to_str().map(|file| file.strip_suffix(LOCK).unwrap_or(file));
         names.extend(file.and_then(|file| ConsumerName::parse(file).ok()));
     }
@@ -243,6 +247,14 @@ mod tests {
         create_directory(dir.path()).unwrap();
         fs::write(dir.path().join("cursors/notify"), "\0\0").unwrap();
         assert_eq!(consumer(dir.path(), "notify").position(), Some(0));
+    }
+
+    #[test]
+    fn a_directory_is_no_cursor() {
+        let dir = tempfile::tempdir().unwrap();
+        create_directory(dir.path()).unwrap();
+        fs::create_dir(dir.path().join("cursors/old")).unwrap();
+        assert!(cursors(dir.path()).unwrap().is_empty());
     }
 
     #[test]
