@@ -118,6 +118,25 @@ fn a_pipeline_that_hangs_costs_supervisord_nothing() {
 }
 
 #[test]
+fn a_pipeline_that_hangs_at_the_end_gets_no_half_line() {
+    let sandbox = Sandbox::new();
+    gate(&sandbox);
+    let mut listener = start(&sandbox, &["--drain-timeout", "60s", "-c", GATED]);
+    ticks(&mut listener, 1..2000);
+    drop(listener.stdin.take());
+    until("a successor may write", || {
+        let lock = fs::File::open(sandbox.path("spool/lock")).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok()
+    });
+    open_gate(&sandbox);
+    assert_eq!(listener.running.status(), 0);
+    // Each of them can be read; the others are in the spool.
+    let serials = numbers(&sandbox, "out", "serial");
+    let last = *serials.last().unwrap();
+    assert!(last < 1999 && serials.into_iter().eq(1..=last));
+}
+
+#[test]
 fn what_was_not_confirmed_is_handed_on_again_and_what_was_is_not() {
     let sandbox = Sandbox::new();
     let mut listener = start(&sandbox, &["-c", "cat >>one"]);

@@ -54,6 +54,11 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// Whether the sink has taken the beginning of a line and not its end.
+    pub(crate) fn is_mid_line(&self) -> bool {
+        !self.is_empty() && self.lines[..self.taken].last().is_some_and(|&byte| byte != b'\n')
+    }
+
     /// Whether to wait for room in the sink.
     pub(crate) fn wants_room(&self) -> bool {
         !self.is_empty() && self.retry_at.is_none()

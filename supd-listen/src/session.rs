@@ -139,7 +139,11 @@ impl Session {
             }
             store.let_go();
         }
-        if end == End::Input { self.end_of_input() } else { Ok(end) }
+        match end {
+            End::Input | End::Sigterm if !self.finish_line()? => Ok(End::PipelineEnded),
+            End::Input => self.end_of_input(),
+            _ => Ok(end),
+        }
     }
 
     fn converse(&mut self, mut pipeline: Option<&mut Pipeline>) -> anyhow::Result<End> {
@@ -271,6 +275,20 @@ impl Session {
                 return Ok(true);
             }
         }
+    }
+
+    /// Waits for a reader that is slow to take the end of a line whose beginning it has: without it, it could only call it
+    /// malformed. False when nobody takes it.
+    fn finish_line(&mut self) -> anyhow::Result<bool> {
+        let deadline = self.start_draining();
+        while self.outbox.is_mid_line() && Instant::now() < deadline {
+            let sink_closed = self.wait(false, Some(deadline))?.sink_closed;
+            if sink_closed || self.outbox.flush(Instant::now())? == Flow::Gone {
+                self.pipeline_ended();
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes sure that what was handed on last has been taken out of the pipe: a stage that died with records unread
