@@ -149,7 +149,7 @@ fn what_was_not_confirmed_is_handed_on_again_and_what_was_is_not() {
     end(listener);
     assert_eq!(numbers(&sandbox, "one", "serial"), [1, 2, 3, 4, 5]);
     assert_eq!(numbers(&sandbox, "two", "serial"), [3, 4, 5, 6]);
-    assert!(sandbox.read("stderr").contains("handing on 3 records that nobody has confirmed"));
+    assert!(sandbox.read("stderr").contains("handing on 3 records that 'b' has not confirmed yet"));
     let listener = start(&sandbox, &["--confirm-on-write", "-c", "cat >/dev/null"]);
     end(listener);
     assert_eq!(sandbox.read("spool/cursors/supd-listen"), "6\n");
@@ -198,6 +198,43 @@ fn what_is_confirmed_in_a_file_is_on_disk_there() {
     };
     assert_eq!(replay("event"), Some(true));
     assert_eq!(replay("none"), None);
+}
+
+#[test]
+fn the_pipeline_learns_of_the_spool_and_new_consumers_miss_nothing() {
+    let sandbox = Sandbox::new();
+    gate(&sandbox);
+    let mut listener = start(&sandbox, &["-c", "cat >>before"]);
+    ticks(&mut listener, 1..=5);
+    end(listener);
+    // The second one begins when the first has got everything already.
+    let pipeline = "mkfifo more; (read go <gate; exec supd-notify --consumer b file b <more) & \
+                    tee more | supd-notify --consumer a file a; wait";
+    let mut listener = start(&sandbox, &["--drain-timeout", "60s", "-c", pipeline]);
+    ticks(&mut listener, 6..=6);
+    // tee waits for a reader of `more`, so that the first one gets everything only then; who is further is set by hand.
+    fs::write(sandbox.path("spool/cursors/c"), "6\n").unwrap();
+    open_gate(&sandbox);
+    until("both have got everything", || {
+        ["a", "b"].iter().all(|file| numbers(&sandbox, file, "serial") == [1, 2, 3, 4, 5, 6])
+    });
+    end(listener);
+    assert_eq!(sandbox.read("spool/cursors/b"), "6\n");
+}
+
+#[test]
+fn a_cursor_of_an_earlier_time_that_nobody_moves_any_more_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let mut listener = start(&sandbox, &["-o", "out"]);
+    ticks(&mut listener, 1..=3);
+    end(listener);
+    assert!(sandbox.path("spool/cursors/supd-listen").exists());
+    let mut listener = start(&sandbox, &["-c", "supd-notify file out"]);
+    ticks(&mut listener, 4..=4);
+    end(listener);
+    assert_eq!(numbers(&sandbox, "out", "serial"), [1, 2, 3, 4], "a new consumer begins where the other was");
+    end(start(&sandbox, &["-c", "supd-notify file out"]));
+    assert!(!sandbox.path("spool/cursors/supd-listen").exists());
 }
 
 #[test]

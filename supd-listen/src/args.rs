@@ -124,8 +124,8 @@ struct Destination {
 /// The spool, if there is one.
 #[derive(Debug, clap::Args)]
 pub struct Spool {
-    /// Write each event to this directory before it is acknowledged, and hand on from there: what supd-notify, with the
-    /// same directory, has not confirmed is handed on again after a restart
+    /// Write each event to this directory before it is acknowledged, and hand on from there: what supd-notify, which finds
+    /// the directory in its environment, has not confirmed is handed on again after a restart
     #[arg(
         long = "spool",
         env = "SUPD_SPOOL",

@@ -77,10 +77,11 @@ fn listen(args: &Args) -> anyhow::Result<u8> {
             None => return Ok(cli::DONE),
         },
     };
+    let environment = store.as_ref().map(|(store, _)| store.environment()).transpose()?;
     let sink = if output == Output::Stdout { Some(Sink::stdout()?) } else { file };
     // supervisord sends nothing before this, so nothing slow may come before it.
     replies.ready()?;
-    let (sink, mut pipeline) = match (sink, Pipeline::start(&output)?) {
+    let (sink, mut pipeline) = match (sink, Pipeline::start(&output, environment)?) {
         (None, Some((pipeline, stdin))) => (Sink::pipe(stdin)?, Some(pipeline)),
         (Some(sink), _) => (sink, None),
         (None, None) => unreachable!("an output is a sink or a pipeline"),

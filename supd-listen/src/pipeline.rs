@@ -1,5 +1,6 @@
 //! The pipeline that supd-listen runs: started in a process group of its own, fed, drained, and never left behind.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
@@ -27,8 +28,11 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts what the output asks for, if it asks for a pipeline.
-    pub(crate) fn start(output: &Output<'_>) -> anyhow::Result<Option<(Self, ChildStdin)>> {
+    /// Starts what the output asks for, if it asks for a pipeline, with these variables beside our own.
+    pub(crate) fn start(
+        output: &Output<'_>,
+        environment: impl IntoIterator<Item = impl IntoIterator<Item = (&'static str, OsString)>>,
+    ) -> anyhow::Result<Option<(Self, ChildStdin)>> {
         let (mut command, name) = match output {
             Output::Shell(script) => {
                 let mut command = Command::new("/bin/sh");
@@ -46,6 +50,7 @@ impl Pipeline {
         Children::adopt_orphans().context("become a subreaper")?;
         let stderr = io::stderr().as_fd().try_clone_to_owned().context("duplicate standard error")?;
         let mut child = command
+            .envs(environment.into_iter().flatten())
             .stdin(Stdio::piped())
             .stdout(stderr)
             // With `stopasgroup=true` supervisord signals our group; the pipeline should drain first.

@@ -1,5 +1,6 @@
 //! The spool as supd-listen uses it: waited for, written to, and read from for the pipeline.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,9 @@ pub(crate) fn wait_for_lock(path: &Path, sigterm: &SignalPipe) -> anyhow::Result
 
 impl Store {
     pub(crate) fn open(args: &Args, path: &Path, lock: Lock) -> anyhow::Result<(Self, Repairs)> {
+        if !args.confirms_on_write() {
+            forget_ourselves(path)?;
+        }
         let (spool, repairs) = Spool::open(path, args.spool.options(), lock)?;
         let on_write = args.confirms_on_write().then(|| OnWrite::new(path, args.spool.sync)).transpose()?;
         if repairs.cut > 0 {
@@ -97,7 +101,11 @@ impl Store {
         }
         let waiting = spool.index().next() - 1 - spool.position();
         if waiting > 0 {
-            log::info!("spool '{}': handing on {waiting} records that nobody has confirmed", path.display());
+            log::info!(
+                "spool '{}': handing on {waiting} records that {} confirmed yet",
+                path.display(),
+                hindmost(path)?
+            );
         }
         let store = Self {
             spool,
@@ -110,6 +118,11 @@ impl Store {
             has_room_for: 0,
         };
         Ok((store, repairs))
+    }
+
+    /// What the pipeline needs in its environment to confirm.
+    pub(crate) fn environment(&self) -> anyhow::Result<[(&'static str, OsString); 2]> {
+        self.spool.environment().with_context(|| format!("find spool '{}'", self.spool.path().display()))
     }
 
     /// Nobody reads what is handed on as it comes, so that marks are of no use.
@@ -283,10 +296,33 @@ pub(crate) enum Put {
     Lost(Lost),
 }
 
+/// The consumer that stands for whatever confirms nothing itself.
+fn ourselves() -> ConsumerName {
+    ConsumerName::parse("supd-listen").expect("it consists of letters")
+}
+
+/// When others confirm now, our own cursor from an earlier time would stand still for ever, and everything wait for it.
+fn forget_ourselves(path: &Path) -> anyhow::Result<()> {
+    let cursors = spool::cursors(path)?;
+    if cursors.len() > 1
+        && cursors.contains_key(ourselves().as_str())
+        && let Asking::Ours(consumer) = Consumer::ask(path, &ourselves())?
+    {
+        consumer.remove()?;
+    }
+    Ok(())
+}
+
+/// Who is behind all others.
+fn hindmost(path: &Path) -> anyhow::Result<String> {
+    let cursors = spool::cursors(path)?;
+    let hindmost = cursors.into_iter().min_by_key(|(_, number)| *number);
+    Ok(hindmost.map_or_else(|| "nobody has".to_owned(), |(name, _)| format!("'{name}' has not")))
+}
+
 impl OnWrite {
     fn new(path: &Path, sync: Sync) -> anyhow::Result<Self> {
-        let name = ConsumerName::parse("supd-listen").expect("it consists of letters");
-        match Consumer::ask(path, &name)? {
+        match Consumer::ask(path, &ourselves())? {
             Asking::Ours(consumer) => Ok(Self { consumer, sync, due: Instant::now() }),
             Asking::Held(_) => bail!("confirm in spool '{}': another supd-listen does so", path.display()),
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use supd_core::cli;
-use supd_core::spool::ConsumerName;
+use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, exec, file, log, slack, webhook};
 
@@ -80,7 +80,8 @@ pub struct Args {
 impl Args {
     /// The spool to use; none for a dry run, and an empty variable is as good as none.
     pub(crate) fn spool(&self) -> Option<PathBuf> {
-        let variable = || std::env::var_os("SUPD_SPOOL").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let variable =
+            || std::env::var_os(spool::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         self.spool.clone().or_else(variable).filter(|_| !self.dry_run)
     }
 }

@@ -38,8 +38,7 @@ impl Cursor {
     ) -> anyhow::Result<Option<Self>> {
         let Some(consumer) = wait(spool, name, queue)? else { return Ok(None) };
         let position = consumer.position();
-        let others = || spool::cursors(spool).map(|cursors| cursors.into_values().max().unwrap_or(0));
-        let begin = if position.is_some() || from_start { 0 } else { others()? };
+        let begin = if position.is_some() || from_start { 0 } else { beside_others(spool)? };
         let now = Instant::now();
         let mut cursor = Self {
             consumer,
@@ -121,6 +120,18 @@ impl Cursor {
     pub(crate) fn close(mut self) {
         self.tell_of_skipped();
         self.write(Instant::now());
+    }
+}
+
+/// Where a new consumer begins: where the furthest of the others is or, in a pipeline that supd-listen runs, was when it
+/// started that.
+fn beside_others(spool: &Path) -> anyhow::Result<u64> {
+    let is_ours = std::env::var_os(spool::VARIABLE).is_some_and(|path| path == spool.as_os_str());
+    let told =
+        std::env::var(spool::START_VARIABLE).ok().filter(|_| is_ours).and_then(|text| text.parse().ok());
+    match told {
+        Some(number) => Ok(number),
+        None => Ok(spool::cursors(spool)?.into_values().max().unwrap_or(0)),
     }
 }
 

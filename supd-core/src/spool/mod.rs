@@ -14,6 +14,7 @@ mod lock;
 pub mod log;
 mod reader;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -30,6 +31,12 @@ use crate::cli::Usage;
 
 /// How often old segments are looked for.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
+
+/// Where supd-listen tells its pipeline which spool its records come from, and any other program may say so.
+pub const VARIABLE: &str = "SUPD_SPOOL";
+/// Where it tells after which number a consumer begins that is new in this pipeline: another consumer of the pipeline
+/// may have got further by the time that the new one looks.
+pub const START_VARIABLE: &str = "SUPD_SPOOL_START";
 
 /// How a spool is kept.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +67,8 @@ pub struct Spool {
     log: Log<Directory>,
     reader: Reader<std::fs::File>,
     housekeeping: SystemTime,
+    /// The largest cursor when it was opened.
+    largest: u64,
 }
 
 /// Makes the directories of a spool, for nobody but us, unless they are there.
@@ -114,7 +123,19 @@ impl Spool {
         let (log, repairs) = Log::open(Directory::new(path), options, largest, now)
             .with_context(|| format!("open spool '{}'", path.display()))?;
         let reader = Reader::after(smallest.max(log.index().first() - 1));
-        Ok((Self { path: path.to_owned(), lock: Some(lock), log, reader, housekeeping: now }, repairs))
+        Ok((
+            Self { path: path.to_owned(), lock: Some(lock), log, reader, housekeeping: now, largest },
+            repairs,
+        ))
+    }
+
+    /// What a program needs in its environment to be a consumer of this spool.
+    ///
+    /// # Errors
+    /// The system's, where the current directory is gone.
+    pub fn environment(&self) -> io::Result<[(&'static str, OsString); 2]> {
+        let path = std::path::absolute(&self.path)?;
+        Ok([(VARIABLE, path.into()), (START_VARIABLE, self.largest.to_string().into())])
     }
 
     /// Where it is.
