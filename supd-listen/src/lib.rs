@@ -1,7 +1,9 @@
 //! `supd-listen`: speaks supervisord's eventlistener protocol and emits one JSON record a line.
 
 pub mod args;
+mod origin;
 mod outbox;
+mod own;
 mod pipeline;
 mod print_config;
 mod replies;

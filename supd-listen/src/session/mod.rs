@@ -1,5 +1,8 @@
 //! The conversation with supervisord, with its descriptors and its clock: read an event, hand it on, answer.
 
+mod ending;
+mod records;
+
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,15 +13,17 @@ use rustix::event::{PollFd, PollFlags};
 use supd_core::gaps::Gaps;
 use supd_core::listener::{Incoming, Listener};
 use supd_core::signals::SignalPipe;
-use supd_core::spool::log::{Lost, Repairs};
-use supd_core::{Decoder, Record, ancestry, stdio};
+use supd_core::spool::log::Repairs;
+use supd_core::{Decoder, Record, stdio};
 
 use crate::args::Args;
+use crate::origin::Origin;
 use crate::outbox::{Flow, Outbox};
+use crate::own;
 use crate::pipeline::Pipeline;
 use crate::replies::Replies;
 use crate::sink::Sink;
-use crate::store::{self, Put, Store};
+use crate::store::Store;
 use crate::wake::Wake;
 
 /// How long the rest of an event may take after SIGTERM; its parts come within a tenth of that. The rest of the drain
@@ -104,11 +109,11 @@ impl Session {
             in_hand: None,
         };
         if let Some((store, repairs)) = store {
-            store.remind(&mut session.listener, &mut session.gaps, &session.origin.boot)?;
+            store.remind(&mut session.listener, &mut session.gaps, session.origin.boot())?;
             let is_read = session.outbox.sink().has_reader();
             session.store = Some(if is_read { store } else { store.without_marks() });
             for gone in repairs.unreadable {
-                let record = session.own(store::lost(gone, "unreadable"));
+                let record = session.own(own::lost(gone, "unreadable"));
                 session.records.push_back(record);
             }
         }
@@ -198,35 +203,6 @@ impl Session {
         }
     }
 
-    /// After SIGTERM, how long to wait for what is still to come: an event that is already on its way is still taken,
-    /// because unread it would leak into other pools; a new one is not asked for. At the end of input, how long whoever
-    /// reads the records may take for the last.
-    fn patience(&self) -> Option<Instant> {
-        let deadline = self.deadline?;
-        let soon = |at| deadline.min(at + REST);
-        if self.in_hand.is_some() {
-            let fails = self.outbox.retry_at().or(self.store.as_ref().and_then(Store::retry_at)).is_some();
-            // A full disk is not waited for, least of all when supervisord has gone.
-            return Some(if fails { self.sigterm_at.map_or_else(Instant::now, soon) } else { deadline });
-        }
-        if self.listener.is_mid_event() { self.sigterm_at.map(soon) } else { self.sigterm_at }
-    }
-
-    /// That time has passed.
-    fn give_up(&self) -> End {
-        if self.in_hand.is_some() {
-            let what = if self.store.is_some() { "the spool" } else { self.outbox.sink().name() };
-            log::error!(
-                "write to {what}: it did not take the last event in time; supervisord will send it again"
-            );
-            return End::NotAnswered;
-        }
-        if self.listener.is_mid_event() {
-            log::warn!("read an event: it did not come whole within {REST:?} of SIGTERM");
-        }
-        End::Sigterm
-    }
-
     /// When something is to be done though nothing happens.
     fn next_timer(&self, now: Instant) -> Option<Instant> {
         let gap = self.gaps.as_ref().filter(|_| self.in_hand.is_none()).and_then(|gaps| gaps.deadline(now));
@@ -247,62 +223,6 @@ impl Session {
     fn pipeline_ended(&self) -> End {
         log::error!("hand records on to {}: whoever read them has ended", self.outbox.sink().name());
         End::PipelineEnded
-    }
-
-    /// What is in the store and not handed on yet is, as far as that goes at once; the rest waits there for a successor.
-    /// False when nobody takes it.
-    fn bring_home(&mut self) -> anyhow::Result<bool> {
-        if self.store.is_none() {
-            return Ok(true);
-        }
-        let until = self.start_draining().min(Instant::now() + REST);
-        loop {
-            let now = Instant::now();
-            let flow = self.forward(now)?;
-            if flow == Flow::Through
-                && let Some(store) = &mut self.store
-            {
-                store.mark(self.outbox.lines());
-                if self.outbox.is_empty() {
-                    return Ok(true);
-                }
-            }
-            if flow == Flow::Gone || (now < until && self.wait(false, Some(until))?.sink_closed) {
-                self.pipeline_ended();
-                return Ok(false);
-            }
-            if now >= until {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Waits for a reader that is slow to take the end of a line whose beginning it has: without it, it could only call it
-    /// malformed. False when nobody takes it.
-    fn finish_line(&mut self) -> anyhow::Result<bool> {
-        let deadline = self.start_draining();
-        while self.outbox.is_mid_line() && Instant::now() < deadline {
-            let sink_closed = self.wait(false, Some(deadline))?.sink_closed;
-            if sink_closed || self.outbox.flush(Instant::now())? == Flow::Gone {
-                self.pipeline_ended();
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Makes sure that what was handed on last has been taken out of the pipe: a stage that died with records unread
-    /// should not look like one that finished.
-    fn end_of_input(&mut self) -> anyhow::Result<End> {
-        let deadline = self.start_draining();
-        while self.outbox.sink().holds_unread() && Instant::now() < deadline {
-            // Nothing tells when a pipe has become empty, so it is looked at often, and only here.
-            let soon = Instant::now() + Duration::from_millis(2);
-            if self.wait(false, Some(soon))?.sink_closed {
-                return Ok(self.pipeline_ended());
-            }
-        }
-        Ok(End::Input)
     }
 
     /// The next event; one that was cut short by the end of input is none.
@@ -344,29 +264,6 @@ impl Session {
         }
     }
 
-    /// A record of our own, which goes the way of all others.
-    fn own(&mut self, mut record: Record) -> Record {
-        self.origin.sign(&mut record, Timestamp::now());
-        (record.pool, record.server) = self.pool.clone();
-        record
-    }
-
-    fn declare_gaps(&mut self, now: Instant) {
-        // Meanwhile nothing can come that would fill one.
-        if self.in_hand.is_some() {
-            return;
-        }
-        while let Some(gap) = self.gaps.as_mut().and_then(|gaps| gaps.due(now)) {
-            log::warn!(
-                "supervisord dropped {} events of pool '{}'; see its buffer_size",
-                gap.missing(),
-                self.pool.0.as_deref().unwrap_or_default()
-            );
-            let record = self.own(store::gap(gap));
-            self.records.push_back(record);
-        }
-    }
-
     /// Moves records on as far as they go: into the store, or the outbox; out of the store into the outbox; out of that.
     fn forward(&mut self, now: Instant) -> anyhow::Result<Flow> {
         self.put_away(now);
@@ -378,47 +275,6 @@ impl Session {
                 return Ok(flow);
             }
         }
-    }
-
-    /// A record goes where it belongs at once, unless others wait for that.
-    fn accept(&mut self, mut record: Record, now: Instant) {
-        if !self.records.is_empty() {
-            return self.records.push_back(record);
-        }
-        match self.put(&mut record, now) {
-            Put::Done => {}
-            Put::Later => self.records.push_back(record),
-            Put::Lost(gone) => {
-                self.put_back(record, gone);
-                self.put_away(now);
-            }
-        }
-    }
-
-    fn put_away(&mut self, now: Instant) {
-        while let Some(mut record) = self.records.pop_front() {
-            match self.put(&mut record, now) {
-                Put::Done => {}
-                Put::Later => return self.records.push_front(record),
-                Put::Lost(gone) => self.put_back(record, gone),
-            }
-        }
-    }
-
-    fn put(&mut self, record: &mut Record, now: Instant) -> Put {
-        let Some(store) = &mut self.store else {
-            record.write_line(self.outbox.lines());
-            return Put::Done;
-        };
-        store.put(record, self.outbox.lines(), now)
-    }
-
-    /// What was lost to make room for a record is told before it.
-    fn put_back(&mut self, record: Record, gone: Lost) {
-        log::warn!("the spool is full: removed {} records that were not confirmed", gone.count());
-        let told = self.own(store::lost(gone, "spool-max"));
-        self.records.push_front(record);
-        self.records.push_front(told);
     }
 
     /// Whether the event in hand is where it must be before it may be answered.
@@ -500,48 +356,4 @@ fn is_past(time: Instant) -> bool {
 struct Happened {
     sink_closed: bool,
     input: bool,
-}
-
-/// Where and when records come from.
-struct Origin {
-    host: String,
-    boot: String,
-    /// The last second that was asked for, as it is written, up to its fraction.
-    second: (i64, String),
-}
-
-impl Origin {
-    fn new(args: &Args) -> Self {
-        Self { host: args.host(), boot: ancestry::boot(), second: (i64::MIN, String::new()) }
-    }
-
-    fn sign(&mut self, record: &mut Record, received: Timestamp) {
-        record.ts = Some(self.written(received));
-        record.host = Some(self.host.clone());
-        record.boot = Some(self.boot.clone());
-    }
-
-    /// RFC 3339 with milliseconds, of a time after 1970. Most events come within the second of the one before, and only the rest is written.
-    fn written(&mut self, time: Timestamp) -> String {
-        let (second, text) = &mut self.second;
-        if *second != time.as_second() {
-            (*second, *text) = (time.as_second(), format!("{time:.0}"));
-        }
-        let millis = time.subsec_millisecond();
-        format!("{}.{millis:03}Z", text.trim_end_matches('Z'))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_jiff_writes_them() {
-        let mut origin = Origin { host: "h".into(), boot: "b".into(), second: (i64::MIN, String::new()) };
-        for nanos in [0, 1, 999_999, 1_000_000, 999_999_999, 1_000_000_000, 1_790_000_000_123_456_789] {
-            let time = Timestamp::from_nanosecond(nanos).unwrap();
-            assert_eq!(origin.written(time), format!("{time:.3}"));
-        }
-    }
 }
