@@ -242,7 +242,7 @@ fn a_record_without_a_number_is_delivered_and_said_once() {
     let assert = sandbox.consume(&["file", "out"], input.clone()).success();
     assert.stderr(
         "supd-notify: a record has no 'seq', so it cannot be confirmed, and may be delivered again after a restart; \
-         keep 'seq' in the filter before us\n",
+         keep 'seq' in the filter before us, and give supd-listen the same spool\n",
     );
     assert_eq!((sandbox.read("out"), sandbox.cursor("notify")), (input, Some(2)));
 }

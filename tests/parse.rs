@@ -140,7 +140,7 @@ fn gaps_are_problems_with_words_of_their_own() {
     assert_eq!(
         parse(&["--problems", "--to", "text"]),
         "web1  prod dropped 2 events before they could be sent\n\
-         web1  spool was full and lost 3 events before they had been dealt with\n\
+         web1  spool was full and removed 3 events that had not been confirmed\n\
          web1  spool lost 1 event; a power failure left it unreadable\n"
     );
 }

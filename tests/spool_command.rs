@@ -135,7 +135,8 @@ fn what_is_not_there_is_said() {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.path("spool/cursors")).unwrap();
     run(&sandbox, &["status", "spool"]).success().stdout(
-        "spool spool: nobody writes to it\n0 segments, 0 B\nno records\nno consumer has confirmed anything\n",
+        "spool spool: nobody writes to it\n0 segments, 0 B\nno records\nno consumer has confirmed anything, so each start hands everything on again; end the pipeline in supd-notify, \
+         or use --confirm-on-write\n",
     );
     let told = status(&sandbox);
     assert_eq!(
@@ -177,7 +178,7 @@ fn the_environment_says_which_spool() {
     let path = spool(&sandbox, &[]);
     let mut status = sandbox.tool("supd-listen");
     status.args(["spool", "status", "-q"]).env("SUPD_SPOOL", &path).env("SUPD_HOST", "h");
-    status.assert().success().stdout(predicate::str::contains("no consumer has confirmed anything\n"));
+    status.assert().success().stdout(predicate::str::contains("\nno consumer has confirmed anything, so"));
     // A reader that has left is no reason to complain.
     sandbox.sh("supd-listen spool status spool | true").assert().success().stderr("");
 }

@@ -126,7 +126,7 @@ fn gap(record: &Record) -> String {
     };
     match reason_of_gap(record) {
         None => format!("dropped {events} before {they} could be sent"),
-        Some("spool-max") => format!("was full and lost {events} before {they} had been dealt with"),
+        Some("spool-max") => format!("was full and removed {events} that had not been confirmed"),
         Some("unreadable") => format!("lost {events}; a power failure left {them} unreadable"),
         Some(_) => format!("lost {events}"),
     }
@@ -204,7 +204,7 @@ mod tests {
         };
         assert_eq!(
             told(r#""missing":52,"first_seq":1,"last_seq":52,"reason":"spool-max""#),
-            "spool was full and lost 52 events before they had been dealt with"
+            "spool was full and removed 52 events that had not been confirmed"
         );
         assert_eq!(
             told(r#""missing":1,"first_seq":7,"last_seq":7,"reason":"unreadable""#),

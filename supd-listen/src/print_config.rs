@@ -72,7 +72,8 @@ impl Wish {
              {}; No other listener should have the same priority: it would get the events that this one leaves unanswered, and\n\
              ; this one its. Below 999 it starts before programs of the usual priority, and stops after them.\n\
              priority={}\n\
-             ; The spool is made by the listener, but {parent} has to be there, and writable for its user=.\n\
+             ; The spool is made by the listener, but {parent} has to be there, and writable for its user=. What supd-notify\n\
+             ; needs goes here too: ,SUPD_SLACK_URL=\"https://…\"\n\
              environment=SUPD_SPOOL={}\n",
             words.join(" "),
             self.subscriptions(),

@@ -100,11 +100,18 @@ impl Store {
         }
         let waiting = spool.index().next() - 1 - spool.position();
         if waiting > 0 {
-            log::info!(
-                "spool '{}': handing on {waiting} records that {} confirmed yet",
-                path.display(),
-                hindmost(path)?
-            );
+            let name = path.display();
+            match hindmost(path)? {
+                Some(consumer) => {
+                    log::info!(
+                        "spool '{name}': handing on {waiting} records that '{consumer}' has not confirmed yet"
+                    );
+                }
+                None => log::warn!(
+                    "spool '{name}': handing on {waiting} records again, because nobody confirms any; end the pipeline in \
+                     supd-notify, or use --confirm-on-write"
+                ),
+            }
         }
         let store = Self {
             spool,
@@ -112,7 +119,8 @@ impl Store {
             retry_at: None,
             since_mark: 0,
             handed_on_at: Instant::now(),
-            marks: true,
+            // Who does not confirm has no use for them.
+            marks: on_write.is_none(),
             on_write,
             has_room_for: 0,
         };
@@ -313,10 +321,9 @@ fn forget_ourselves(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Who is behind all others.
-fn hindmost(path: &Path) -> anyhow::Result<String> {
-    let cursors = spool::cursors(path)?;
-    let hindmost = cursors.into_iter().min_by_key(|(_, number)| *number);
-    Ok(hindmost.map_or_else(|| "nobody has".to_owned(), |(name, _)| format!("'{name}' has not")))
+fn hindmost(path: &Path) -> anyhow::Result<Option<String>> {
+    let hindmost = spool::cursors(path)?.into_iter().min_by_key(|(_, number)| *number);
+    Ok(hindmost.map(|(name, _)| name))
 }
 
 impl OnWrite {

@@ -68,7 +68,7 @@ impl Cursor {
         if seq.is_none() && !std::mem::replace(&mut self.has_told_of_unnumbered, true) {
             log::warn!(
                 "a record has no 'seq', so it cannot be confirmed, and may be delivered again after a restart; keep \
-                 'seq' in the filter before us"
+                 'seq' in the filter before us, and give supd-listen the same spool"
             );
         }
         false

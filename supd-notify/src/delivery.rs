@@ -111,7 +111,9 @@ impl Courier {
                 left.filter(|_| self.failing.is_some()).map_or(self.timeout, |left| left.min(self.timeout));
             let (reason, retry_after) = match self.channel.deliver(letter, timeout) {
                 Ok(()) => {
-                    self.failing = None;
+                    if self.failing.take().is_some() {
+                        log::info!("deliver to {}: it works again", self.channel.name());
+                    }
                     return Outcome::Delivered;
                 }
                 // The channel works: it said no.

@@ -86,6 +86,10 @@ pub fn create(path: &Path) -> anyhow::Result<()> {
             ))
             .into())
         }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error).with_context(|| {
+            let user = rustix::process::geteuid();
+            format!("create spool '{}', which user {user} must be able to write to", path.display())
+        }),
         made => made.with_context(|| format!("create spool '{}'", path.display())),
     }
 }

@@ -69,7 +69,10 @@ impl Session {
 
     /// What was lost to make room for a record is told before it.
     pub(super) fn put_back(&mut self, record: Record, gone: Lost) {
-        log::warn!("the spool is full: removed {} records that were not confirmed", gone.count());
+        log::warn!(
+            "the spool is full: removed {} records that were not confirmed; see --spool-max",
+            gone.count()
+        );
         let told = self.own(own::lost(gone, "spool-max"));
         self.records.push_front(record);
         self.records.push_front(told);

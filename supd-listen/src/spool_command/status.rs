@@ -129,7 +129,8 @@ impl Status {
             }
         }
         if self.consumers.is_empty() {
-            text += "no consumer has confirmed anything\n";
+            text += "no consumer has confirmed anything, so each start hands everything on again; end the pipeline in supd-notify, \
+                     or use --confirm-on-write\n";
             return text;
         }
         let name = |consumer: &Consumer| consumer.name.len();
