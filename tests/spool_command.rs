@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use predicates::prelude::*;
 use serde_json::{Value, json};
-use supd_core::spool::{Asked, Asking, Consumer, ConsumerName, ask};
+use supd_core::spool::{Asked, Consumer, ConsumerName, ask};
 
 use crate::harness::{Sandbox, until};
 
@@ -88,10 +88,10 @@ fn who_runs_is_told_by_their_locks() {
     let path = spool(&sandbox, &[("notify", "3\n")]);
     let us = std::process::id();
     let Asked::Ours(_writer) = ask(&path).unwrap() else { panic!("it is nobody's") };
-    let Asking::Ours(_notify) = Consumer::ask(&path, &name("notify")).unwrap() else {
+    let Asked::Ours(_notify) = Consumer::ask(&path, &name("notify")).unwrap() else {
         panic!("it is nobody's")
     };
-    let Asking::Ours(_new) = Consumer::ask(&path, &name("new")).unwrap() else { panic!("it is nobody's") };
+    let Asked::Ours(_new) = Consumer::ask(&path, &name("new")).unwrap() else { panic!("it is nobody's") };
     // One that has gone without having confirmed anything is none.
     sandbox.write("spool/cursors/gone.lock", "1\n");
     let text = run(&sandbox, &["status", "spool"]).success();

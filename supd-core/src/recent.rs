@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 /// How far back an event is remembered. supervisord keeps `buffer_size` events (10 by default) for redelivery, and
 /// leaks no older ones.
-const REMEMBERED: usize = 4096;
+pub const REMEMBERED: usize = 4096;
 
 /// Remembers the serial and the name of the last 4,096 events of one supervisord.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ mod own;
 mod pipeline;
 mod print_config;
 mod replies;
+mod retry;
 mod session;
 mod sink;
 mod spool_command;

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 
+use crate::retry::Retry;
 use crate::sink::Sink;
 
-/// How long to wait before a file is tried again that could not be written.
-const PAUSE: Duration = Duration::from_secs(1);
 /// What is kept of the memory that a large record took.
 const KEPT: usize = 256 * 1024;
 
@@ -31,13 +30,12 @@ pub(crate) struct Outbox {
     lines: Vec<u8>,
     /// How much of the lines has been taken.
     taken: usize,
-    /// Set while the sink fails: when to try again.
-    retry_at: Option<Instant>,
+    retry: Retry,
 }
 
 impl Outbox {
     pub(crate) fn new(sink: Sink) -> Self {
-        Self { sink, lines: Vec::new(), taken: 0, retry_at: None }
+        Self { sink, lines: Vec::new(), taken: 0, retry: Retry::default() }
     }
 
     /// Where to put more lines, whole ones.
@@ -45,13 +43,9 @@ impl Outbox {
         &mut self.lines
     }
 
-    /// How much has not been taken.
-    pub(crate) fn len(&self) -> usize {
-        self.lines.len() - self.taken
-    }
-
+    /// Whether all has been taken.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.lines.len() == self.taken
     }
 
     /// Whether the sink has taken the beginning of a line and not its end.
@@ -61,12 +55,12 @@ impl Outbox {
 
     /// Whether to wait for room in the sink.
     pub(crate) fn wants_room(&self) -> bool {
-        !self.is_empty() && self.retry_at.is_none()
+        !self.is_empty() && self.retry.at().is_none()
     }
 
     /// When to try again, after a failure.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
+        self.retry.at()
     }
 
     pub(crate) fn sink(&self) -> &Sink {
@@ -83,7 +77,7 @@ impl Outbox {
     /// # Errors
     /// What a pipe fails with, other than that nobody reads it.
     pub(crate) fn flush(&mut self, now: Instant) -> anyhow::Result<Flow> {
-        if self.retry_at.is_some_and(|at| at > now) {
+        if self.retry.is_early(now) {
             return Ok(Flow::Waiting);
         }
         if self.taken == 0 {
@@ -101,7 +95,7 @@ impl Outbox {
                 Err(error) => return Err(error).with_context(|| format!("write to {}", self.sink.name())),
             }
         }
-        if self.retry_at.take().is_some() {
+        if self.retry.worked() {
             log::info!("write to {}: it works again", self.sink.name());
         }
         self.lines.clear();
@@ -115,10 +109,9 @@ impl Outbox {
         if self.sink.take_back(of_line) {
             self.taken -= of_line;
         }
-        if self.retry_at.is_none() {
+        if self.retry.failed(now) {
             log::error!("write to {}: {error}; trying again until it works", self.sink.name());
         }
-        self.retry_at = Some(now + PAUSE);
     }
 }
 

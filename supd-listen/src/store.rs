@@ -9,23 +9,21 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
 use supd_core::gaps::Gaps;
 use supd_core::listener::Listener;
+use supd_core::recent::REMEMBERED;
 use supd_core::seen::Seen;
 use supd_core::signals::SignalPipe;
 use supd_core::spool::log::{Lost, Repairs};
-use supd_core::spool::{self, Asked, Asking, Consumer, ConsumerName, Lock, Spool, Sync};
+use supd_core::spool::{self, Asked, Consumer, ConsumerName, Lock, Spool, Sync};
 use supd_core::{Record, stdio};
 
 use crate::args::Args;
 use crate::outbox::Outbox;
+use crate::retry::Retry;
 use crate::sink::Sink;
 
 /// How long a predecessor may take to let go of the spool: it does so before it drains.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
-/// So many of the last events are remembered.
-const REMEMBERED: u64 = 4096;
-/// How long to wait before a disk is tried again that could not be written.
-const PAUSE: Duration = Duration::from_secs(1);
 /// After so many records a mark tells those who got none of them how far things are; and after so much quiet.
 const MARK_RECORDS: u64 = 1000;
 const MARK_QUIET: Duration = Duration::from_secs(1);
@@ -39,12 +37,11 @@ const AT_HAND: usize = 64 * 1024;
 pub(crate) struct Store {
     spool: Spool,
     line: Vec<u8>,
-    /// Set while the disk fails: when to try again.
-    retry_at: Option<Instant>,
+    retry: Retry,
     /// Records handed on since the last mark, and when the last one was.
     since_mark: u64,
     handed_on_at: Instant,
-    /// Whether somebody reads marks: in a file they would only be in the way.
+    /// Whether there are marks.
     marks: bool,
     on_write: Option<OnWrite>,
     /// For so many records to come there is room: it has been made.
@@ -101,7 +98,7 @@ impl Store {
         let waiting = spool.index().next() - 1 - spool.position();
         if waiting > 0 {
             let name = path.display();
-            match hindmost(path)? {
+            match spool.hindmost() {
                 Some(consumer) => {
                     log::info!(
                         "spool '{name}': handing on {waiting} records that '{consumer}' has not confirmed yet"
@@ -116,11 +113,10 @@ impl Store {
         let store = Self {
             spool,
             line: Vec::new(),
-            retry_at: None,
+            retry: Retry::default(),
             since_mark: 0,
             handed_on_at: Instant::now(),
-            // Who does not confirm has no use for them.
-            marks: on_write.is_none(),
+            marks: true,
             on_write,
             has_room_for: 0,
         };
@@ -132,7 +128,7 @@ impl Store {
         self.spool.environment().with_context(|| format!("find spool '{}'", self.spool.path().display()))
     }
 
-    /// Nobody reads what is handed on as it comes, so that marks are of no use.
+    /// Nobody confirms what is handed on, so that marks would only be in the way.
     pub(crate) fn without_marks(self) -> Self {
         Self { marks: false, ..self }
     }
@@ -145,7 +141,7 @@ impl Store {
         boot: &str,
     ) -> anyhow::Result<()> {
         let (now, today, mut pool) = (Instant::now(), Timestamp::now(), None);
-        self.spool.each_of_last(REMEMBERED, |line| {
+        self.spool.each_of_last(REMEMBERED as u64, |line| {
             let Some(seen) = Seen::from_line(line).filter(|seen| seen.boot.as_deref() == Some(boot)) else {
                 return;
             };
@@ -168,10 +164,9 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a record on disk, and into the lines for the pipeline if all before it have gone there. False when the disk
-    /// does not take it; then it is tried again later. What had to go to make room for it is given.
+    /// Puts a record on disk, and into the lines for the pipeline if all before it have gone there.
     pub(crate) fn put(&mut self, record: &mut Record, lines: &mut Vec<u8>, now: Instant) -> Put {
-        if self.retry_at.is_some_and(|at| at > now) {
+        if self.retry.is_early(now) {
             return Put::Later;
         }
         record.seq = Some(self.spool.index().next());
@@ -189,16 +184,15 @@ impl Store {
         match put {
             Ok(()) => {
                 self.has_room_for = self.has_room_for.saturating_sub(1);
-                if self.retry_at.take().is_some() {
+                if self.retry.worked() {
                     log::info!("write to spool '{}': it works again", self.spool.path().display());
                 }
                 Put::Done
             }
             Err(error) => {
-                if self.retry_at.is_none() {
+                if self.retry.failed(now) {
                     log::error!("{error:#}; not acknowledging events, and trying again until it works");
                 }
-                self.retry_at = Some(now + PAUSE);
                 Put::Later
             }
         }
@@ -224,7 +218,7 @@ impl Store {
 
     /// When to try again, after a failure.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
+        self.retry.at()
     }
 
     /// Puts some of what is to be handed on into these lines, which are empty; false when there is nothing.
@@ -313,24 +307,18 @@ fn forget_ourselves(path: &Path) -> anyhow::Result<()> {
     let cursors = spool::cursors(path)?;
     if cursors.len() > 1
         && cursors.contains_key(ourselves().as_str())
-        && let Asking::Ours(consumer) = Consumer::ask(path, &ourselves())?
+        && let Asked::Ours(consumer) = Consumer::ask(path, &ourselves())?
     {
         consumer.remove()?;
     }
     Ok(())
 }
 
-/// Who is behind all others.
-fn hindmost(path: &Path) -> anyhow::Result<Option<String>> {
-    let hindmost = spool::cursors(path)?.into_iter().min_by_key(|(_, number)| *number);
-    Ok(hindmost.map(|(name, _)| name))
-}
-
 impl OnWrite {
     fn new(path: &Path, sync: Sync) -> anyhow::Result<Self> {
         match Consumer::ask(path, &ourselves())? {
-            Asking::Ours(consumer) => Ok(Self { consumer, sync, due: Instant::now() }),
-            Asking::Held(_) => bail!("confirm in spool '{}': another supd-listen does so", path.display()),
+            Asked::Ours(consumer) => Ok(Self { consumer, sync, due: Instant::now() }),
+            Asked::Held(_) => bail!("confirm in spool '{}': another supd-listen does so", path.display()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use supd_core::spool::{self, Asking, Consumer, ConsumerName};
+use supd_core::spool::{self, Asked, Consumer, ConsumerName};
 
 use crate::confirmations::Confirmations;
 use crate::queue::Queue;
@@ -141,8 +141,8 @@ fn wait(spool: &Path, name: &ConsumerName, queue: &Queue) -> anyhow::Result<Opti
     let mut has_said = false;
     loop {
         let holder = match Consumer::ask(spool, name)? {
-            Asking::Ours(consumer) => return Ok(Some(consumer)),
-            Asking::Held(pid) => pid.map_or("another process".to_owned(), |pid| format!("process {pid}")),
+            Asked::Ours(consumer) => return Ok(Some(consumer)),
+            Asked::Held(pid) => pid.map_or("another process".to_owned(), |pid| format!("process {pid}")),
         };
         let shown = || format!("consumer '{}' of spool '{}'", name.as_str(), spool.display());
         if started.elapsed() >= SAY_AFTER && !std::mem::replace(&mut has_said, true) {

@@ -153,24 +153,15 @@ pub struct Consumer {
     _lock: Lock,
 }
 
-/// The outcome of asking to be a consumer.
-#[derive(Debug)]
-pub enum Asking {
-    /// It is ours.
-    Ours(Consumer),
-    /// Another process is it: its pid, where it can be told.
-    Held(Option<u32>),
-}
-
 impl Consumer {
     /// Asks to be this consumer of a spool.
     ///
     /// # Errors
     /// The system's, with the name.
-    pub fn ask(spool: &Path, name: &ConsumerName) -> anyhow::Result<Asking> {
+    pub fn ask(spool: &Path, name: &ConsumerName) -> anyhow::Result<Asked<Self>> {
         Ok(match Lock::ask(&name.lock(spool))? {
-            Asked::Held(pid) => Asking::Held(pid),
-            Asked::Ours(lock) => Asking::Ours(Self {
+            Asked::Held(pid) => Asked::Held(pid),
+            Asked::Ours(lock) => Asked::Ours(Self {
                 spool: spool.to_owned(),
                 name: name.clone(),
                 position: read(spool, name)?,
@@ -217,8 +208,8 @@ mod tests {
 
     fn consumer(spool: &Path, name: &str) -> Consumer {
         match Consumer::ask(spool, &ConsumerName::parse(name).unwrap()).unwrap() {
-            Asking::Ours(consumer) => consumer,
-            Asking::Held(pid) => panic!("held by {pid:?}"),
+            Asked::Ours(consumer) => consumer,
+            Asked::Held(pid) => panic!("held by {pid:?}"),
         }
     }
 
@@ -232,7 +223,7 @@ mod tests {
         notify.set_position(7).unwrap();
         assert!(matches!(
             Consumer::ask(dir.path(), &notify.name).unwrap(),
-            Asking::Held(Some(pid)) if pid == std::process::id()
+            Asked::Held(Some(pid)) if pid == std::process::id()
         ));
         drop(notify);
         assert_eq!(consumer(dir.path(), "notify").position(), Some(7));

@@ -14,11 +14,11 @@ use super::disk;
 #[derive(Debug)]
 pub struct Lock(File);
 
-/// The outcome of asking for a lock.
+/// The outcome of asking for what only one process can have at a time.
 #[derive(Debug)]
-pub enum Asked {
+pub enum Asked<T> {
     /// It is ours.
-    Ours(Lock),
+    Ours(T),
     /// Another process holds it: its pid, where it can be told.
     Held(Option<u32>),
 }
@@ -28,7 +28,7 @@ impl Lock {
     ///
     /// # Errors
     /// The system's, with the name.
-    pub fn ask(path: &Path) -> anyhow::Result<Asked> {
+    pub fn ask(path: &Path) -> anyhow::Result<Asked<Self>> {
         let name = || format!("lock '{}'", path.display());
         let open = disk::private().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.with_context(name)?;

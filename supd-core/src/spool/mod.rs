@@ -14,6 +14,7 @@ mod lock;
 pub mod log;
 mod reader;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-pub use cursor::{Asking, Consumer, ConsumerName, Standing, cursors, standings};
+pub use cursor::{Consumer, ConsumerName, Standing, cursors, standings};
 use disk::Directory;
 pub use lock::{Asked, Lock};
 use log::{Index, Log, Lost, Repairs};
@@ -67,8 +68,8 @@ pub struct Spool {
     log: Log<Directory>,
     reader: Reader<std::fs::File>,
     housekeeping: SystemTime,
-    /// The largest cursor when it was opened.
-    largest: u64,
+    /// As they were when it was opened.
+    cursors: BTreeMap<String, u64>,
 }
 
 /// Makes the directories of a spool, for nobody but us, unless they are there.
@@ -98,7 +99,7 @@ pub fn create(path: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The system's, with the name.
-pub fn ask(path: &Path) -> anyhow::Result<Asked> {
+pub fn ask(path: &Path) -> anyhow::Result<Asked<Lock>> {
     Lock::ask(&path.join("lock"))
 }
 
@@ -113,6 +114,10 @@ pub fn look(path: &Path) -> anyhow::Result<(Index, Option<Option<u32>>)> {
     Ok((index, holder))
 }
 
+fn largest(cursors: &BTreeMap<String, u64>) -> u64 {
+    cursors.values().max().copied().unwrap_or(0)
+}
+
 impl Spool {
     /// Opens a spool that is ours, and goes to the first record that a consumer has not confirmed; when there is no
     /// consumer, to the oldest.
@@ -121,14 +126,13 @@ impl Spool {
     /// The system's, with the name.
     pub fn open(path: &Path, options: Options, lock: Lock) -> anyhow::Result<(Self, Repairs)> {
         let cursors = cursors(path)?;
-        let largest = cursors.values().max().copied().unwrap_or(0);
         let smallest = cursors.values().min().copied().unwrap_or(0);
         let now = SystemTime::now();
-        let (log, repairs) = Log::open(Directory::new(path), options, largest, now)
+        let (log, repairs) = Log::open(Directory::new(path), options, largest(&cursors), now)
             .with_context(|| format!("open spool '{}'", path.display()))?;
         let reader = Reader::after(smallest.max(log.index().first() - 1));
         Ok((
-            Self { path: path.to_owned(), lock: Some(lock), log, reader, housekeeping: now, largest },
+            Self { path: path.to_owned(), lock: Some(lock), log, reader, housekeeping: now, cursors },
             repairs,
         ))
     }
@@ -139,7 +143,13 @@ impl Spool {
     /// The system's, where the current directory is gone.
     pub fn environment(&self) -> io::Result<[(&'static str, OsString); 2]> {
         let path = std::path::absolute(&self.path)?;
-        Ok([(VARIABLE, path.into()), (START_VARIABLE, self.largest.to_string().into())])
+        Ok([(VARIABLE, path.into()), (START_VARIABLE, largest(&self.cursors).to_string().into())])
+    }
+
+    /// The consumer that was behind all others when it was opened.
+    pub fn hindmost(&self) -> Option<&str> {
+        let (name, _) = self.cursors.iter().min_by_key(|(_, number)| **number)?;
+        Some(name)
     }
 
     /// Where it is.

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use supd_core::cli::Usage;
-use supd_core::spool::{
-    Asked, Asking, Consumer, ConsumerName, Options, Spool, Sync, ask, create, cursors, look,
-};
+use supd_core::spool::{Asked, Consumer, ConsumerName, Options, Spool, Sync, ask, create, cursors, look};
 
 const OPTIONS: Options = Options { max: 64 << 10, keep: Duration::MAX, sync: Sync::Event };
 
@@ -28,8 +26,8 @@ fn append(spool: &mut Spool, size: usize) {
 
 fn consumer(path: &Path, name: &str) -> Consumer {
     match Consumer::ask(path, &ConsumerName::parse(name).unwrap()).unwrap() {
-        Asking::Ours(consumer) => consumer,
-        Asking::Held(pid) => panic!("held by {pid:?}"),
+        Asked::Ours(consumer) => consumer,
+        Asked::Held(pid) => panic!("held by {pid:?}"),
     }
 }
 

@@ -110,8 +110,8 @@ impl Session {
         };
         if let Some((store, repairs)) = store {
             store.remind(&mut session.listener, &mut session.gaps, session.origin.boot())?;
-            let is_read = session.outbox.sink().has_reader();
-            session.store = Some(if is_read { store } else { store.without_marks() });
+            let may_be_confirmed = session.outbox.sink().has_reader() && !args.confirms_on_write();
+            session.store = Some(if may_be_confirmed { store } else { store.without_marks() });
             for gone in repairs.unreadable {
                 let record = session.own(own::lost(gone, "unreadable"));
                 session.records.push_back(record);

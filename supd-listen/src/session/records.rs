@@ -59,7 +59,7 @@ impl Session {
         }
     }
 
-    pub(super) fn put(&mut self, record: &mut Record, now: Instant) -> Put {
+    fn put(&mut self, record: &mut Record, now: Instant) -> Put {
         let Some(store) = &mut self.store else {
             record.write_line(self.outbox.lines());
             return Put::Done;
@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// What was lost to make room for a record is told before it.
-    pub(super) fn put_back(&mut self, record: Record, gone: Lost) {
+    fn put_back(&mut self, record: Record, gone: Lost) {
         log::warn!(
             "the spool is full: removed {} records that were not confirmed; see --spool-max",
             gone.count()

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use supd_core::cli::{self, Usage};
 use supd_core::spool::log::Index;
-use supd_core::spool::{self, Asking, Consumer, ConsumerName, standings};
+use supd_core::spool::{self, Asked, Consumer, ConsumerName, standings};
 use supd_core::stdio;
 
 const EXAMPLES: &str = "\
@@ -191,8 +191,8 @@ fn stopped(path: &Path, name: &ConsumerName) -> anyhow::Result<Consumer> {
         )));
     }
     match Consumer::ask(path, name)? {
-        Asking::Ours(consumer) => Ok(consumer),
-        Asking::Held(pid) => {
+        Asked::Ours(consumer) => Ok(consumer),
+        Asked::Held(pid) => {
             let who = pid.map_or(String::new(), |pid| format!(", as process {pid}"));
             bail!("{} is running{who}; stop its listener first", name.as_str());
         }
