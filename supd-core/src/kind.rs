@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 /// The inner nodes that supervisor has, and ours.
 const FAMILIES: [&str; 7] = [
     "PROCESS_STATE",
@@ -141,7 +143,8 @@ impl Kind {
 }
 
 /// A node of the tree, as a person names it: `PROCESS_STATE`, `exited`, `Process_Log_Stderr`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EventPattern(String);
 
 impl EventPattern {
@@ -186,6 +189,14 @@ impl EventPattern {
     /// Whether an event of this name is meant.
     pub fn covers(&self, eventname: &str) -> bool {
         covers(&self.0, eventname)
+    }
+}
+
+impl TryFrom<String> for EventPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod kind;
 pub mod listener;
 mod member;
 mod partial;
+pub mod pattern;
 pub mod reader;
 pub mod recent;
 pub mod record;

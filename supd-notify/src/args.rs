@@ -7,6 +7,7 @@ use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, exec, file, log, slack, webhook};
+use crate::policy;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +35,7 @@ one was not, or a line was not a record; 2 for wrong usage.";
           subcommand_value_name = "CHANNEL", subcommand_help_heading = "Channels")]
 pub struct Args {
     #[command(subcommand)]
-    pub(crate) channel: Target,
+    pub(crate) channel: ChannelArgs,
 
     /// Print what would be sent, and send nothing
     #[arg(long, global = true, help_heading = "Delivery")]
@@ -44,15 +45,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Delivery")]
     pub(crate) dead_letter: Option<PathBuf>,
 
-    /// How long one attempt may take
-    #[arg(long, value_name = "DURATION", value_parser = timeout, default_value = "5s", global = true,
-          help_heading = "Delivery")]
-    pub(crate) timeout: Duration,
-
-    /// How long a record is tried again
-    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "24h", global = true,
-          help_heading = "Delivery")]
-    pub(crate) retry_for: Duration,
+    #[command(flatten)]
+    pub(crate) policy: policy::Options,
 
     /// How long a channel that fails is still tried after the end of input, and everything after SIGTERM
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s", global = true,
@@ -87,8 +81,8 @@ impl Args {
 }
 
 /// The channels, one a file in `channel/`.
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum Target {
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum ChannelArgs {
     Slack(slack::Args),
     Webhook(webhook::Args),
     Exec(exec::Args),
@@ -96,22 +90,17 @@ pub(crate) enum Target {
     Log(log::Args),
 }
 
-impl Target {
+impl ChannelArgs {
     /// The channel, ready to send; for a dry run, secrets may be missing.
     pub(crate) fn build(&self, dry_run: bool) -> anyhow::Result<Box<dyn Channel>> {
         Ok(match self {
             Self::Slack(args) => Box::new(slack::Slack::new(args, dry_run)?),
             Self::Webhook(args) => Box::new(webhook::Webhook::new(args, dry_run)?),
-            Self::Exec(args) => Box::new(exec::Exec::new(args)),
+            Self::Exec(args) => Box::new(exec::Exec::new(args)?),
             Self::File(args) => Box::new(file::Append::new(args)),
             Self::Log(_) => Box::new(log::Log),
         })
     }
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    cli::duration(text)
-        .and_then(|time| if time.is_zero() { Err("an attempt takes some time".into()) } else { Ok(time) })
 }
 
 #[cfg(test)]

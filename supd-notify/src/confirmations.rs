@@ -1,5 +1,6 @@
 //! How far a consumer has got, and when that is worth writing down. It never reads a clock.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The cursor is written at most so often; what was delivered since then is delivered again after a crash.
@@ -7,11 +8,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// After an attempt that failed: a full disk is not emptied in less.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// A watermark: records are dealt with in their order.
+/// A watermark below everything that still waits, and above it what does: records are told of together, at a time of
+/// their own, and so not in their order.
 #[derive(Debug)]
 pub(crate) struct Confirmations {
     /// Everything up to here has been dealt with.
     handled: u64,
+    /// The largest number that came.
+    highest: u64,
+    /// What came and waits, and how many records have that number.
+    waiting: BTreeMap<u64, usize>,
     /// What the cursor says; `None` before it says anything.
     written: Option<u64>,
     /// It is not written before this.
@@ -21,12 +27,36 @@ pub(crate) struct Confirmations {
 impl Confirmations {
     /// Begins where the cursor is or, where there is none, after this number.
     pub(crate) fn new(written: Option<u64>, otherwise: u64, now: Instant) -> Self {
-        Self { handled: written.unwrap_or(otherwise), written, not_before: now }
+        let handled = written.unwrap_or(otherwise);
+        Self { handled, highest: handled, waiting: BTreeMap::new(), written, not_before: now }
     }
 
-    /// Everything up to this number has been dealt with.
-    pub(crate) fn confirm(&mut self, seq: u64) {
-        self.handled = self.handled.max(seq);
+    /// A record with this number has come, and waits.
+    pub(crate) fn hold(&mut self, seq: u64) {
+        self.highest = self.highest.max(seq);
+        *self.waiting.entry(seq).or_default() += 1;
+    }
+
+    /// It has been dealt with.
+    pub(crate) fn release(&mut self, seq: u64) {
+        if let Some(records) = self.waiting.get_mut(&seq) {
+            *records -= 1;
+            if *records == 0 {
+                self.waiting.remove(&seq);
+            }
+        }
+        self.move_on();
+    }
+
+    /// Nothing else up to this number will come.
+    pub(crate) fn pass(&mut self, seq: u64) {
+        self.highest = self.highest.max(seq);
+        self.move_on();
+    }
+
+    fn move_on(&mut self) {
+        let before_waiting = self.waiting.first_key_value().map(|(seq, _)| seq.saturating_sub(1));
+        self.handled = self.handled.max(before_waiting.unwrap_or(self.highest));
     }
 
     /// What the cursor does not say yet.
@@ -68,18 +98,43 @@ mod tests {
     fn one_record_is_written_at_once_and_many_now_and_then() {
         let now = Instant::now();
         let mut confirmations = Confirmations::new(Some(0), 0, now);
-        confirmations.confirm(1);
+        confirmations.pass(1);
         assert_eq!((confirmations.unwritten(), confirmations.due()), (Some(1), Some(now)));
         confirmations.wrote(1, now);
         assert_eq!(confirmations.due(), None);
-        (2..50).for_each(|seq| confirmations.confirm(seq));
+        (2..50).for_each(|seq| confirmations.pass(seq));
         assert_eq!((confirmations.unwritten(), confirmations.due()), (Some(49), Some(now + PAUSE)));
+    }
+
+    #[test]
+    fn the_watermark_stays_below_what_waits_whatever_is_dealt_with_above() {
+        let mut confirmations = Confirmations::new(Some(0), 0, Instant::now());
+        [1, 3, 5].into_iter().for_each(|seq| confirmations.hold(seq));
+        confirmations.release(5);
+        confirmations.pass(9);
+        assert_eq!(confirmations.unwritten(), None);
+        confirmations.release(1);
+        assert_eq!(confirmations.unwritten(), Some(2));
+        confirmations.release(3);
+        assert_eq!(confirmations.unwritten(), Some(9));
+    }
+
+    #[test]
+    fn several_records_of_a_number_are_waited_for() {
+        let mut confirmations = Confirmations::new(Some(0), 0, Instant::now());
+        [1, 1].into_iter().for_each(|seq| confirmations.hold(seq));
+        confirmations.release(1);
+        assert_eq!(confirmations.unwritten(), None);
+        confirmations.release(1);
+        assert_eq!(confirmations.unwritten(), Some(1));
     }
 
     #[test]
     fn a_number_that_comes_late_takes_nothing_back() {
         let mut confirmations = Confirmations::new(Some(5), 0, Instant::now());
-        confirmations.confirm(3);
+        confirmations.hold(3);
+        assert_eq!(confirmations.unwritten(), None);
+        confirmations.release(3);
         assert_eq!(confirmations.unwritten(), None);
     }
 
@@ -87,7 +142,7 @@ mod tests {
     fn what_could_not_be_written_is_tried_again_later() {
         let now = Instant::now();
         let mut confirmations = Confirmations::new(Some(0), 0, now);
-        confirmations.confirm(1);
+        confirmations.pass(1);
         confirmations.failed(now);
         assert_eq!(
             (confirmations.unwritten(), confirmations.due()),

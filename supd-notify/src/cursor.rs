@@ -81,9 +81,19 @@ impl Cursor {
         }
     }
 
-    /// Everything up to this number has been dealt with.
-    pub(crate) fn confirm(&mut self, seq: u64) {
-        self.confirmations.confirm(seq);
+    /// A record with this number has come, and waits.
+    pub(crate) fn hold(&mut self, seq: u64) {
+        self.confirmations.hold(seq);
+    }
+
+    /// It has been dealt with.
+    pub(crate) fn release(&mut self, seq: u64) {
+        self.confirmations.release(seq);
+    }
+
+    /// Nothing else up to this number will come.
+    pub(crate) fn pass(&mut self, seq: u64) {
+        self.confirmations.pass(seq);
     }
 
     /// When there is something to write.

@@ -1,10 +1,11 @@
-//! Where records go that could not be delivered: a file of the records as they were.
+//! Where records go that could not be delivered: a file of the records as they were, each with why, where to, and when.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::channel::file::append_line;
+use crate::parcel::Letter;
 
 /// The file.
 pub(crate) struct DeadLetter {
@@ -18,8 +19,8 @@ impl DeadLetter {
         Ok(Self { path: path.to_owned() })
     }
 
-    pub(crate) fn write(&self, line: &[u8]) -> anyhow::Result<()> {
-        append_line(&self.path, line)
+    pub(crate) fn write(&self, letter: &Letter, _target: &str, _reason: &str) -> anyhow::Result<()> {
+        append_line(&self.path, &letter.line)
             .with_context(|| format!("write dead letter file '{}'", self.path.display()))
     }
 }

@@ -11,7 +11,7 @@ use supd_core::describe::printable;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Uri};
 
-use crate::channel::Failure;
+use crate::channel::{Failure, Receipt};
 
 /// How much of a server's answer is worth repeating.
 const MAX_ANSWER: u64 = 300;
@@ -46,7 +46,7 @@ impl Endpoint {
     }
 
     /// Posts a JSON document.
-    pub(crate) fn post(&self, body: &[u8], timeout: Duration) -> Result<(), Failure> {
+    pub(crate) fn post(&self, body: &[u8], timeout: Duration) -> Result<Receipt, Failure> {
         let mut request = self
             .agent
             .post(self.url.expose_secret())
@@ -61,9 +61,6 @@ impl Endpoint {
         let mut response =
             sent.map_err(|error| Failure::temporary(self.redact(&in_words(&error, timeout))))?;
         let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
         let mut answer = Vec::new();
         // Half an answer is worth repeating too, so an error on the way is none.
         let _ = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut answer);
@@ -72,6 +69,9 @@ impl Endpoint {
             answer => format!("the server answered {status}: {}", printable(answer)),
         };
         let reason = self.redact(&reason);
+        if status.is_success() {
+            return Ok(Receipt(reason));
+        }
         Err(match status.as_u16() {
             408 | 425 | 429 | 500.. => {
                 Failure::Temporary { reason, retry_after: retry_after(response.headers()) }

@@ -1,15 +1,25 @@
 //! `supd-notify`: reads records and delivers them to a channel, with retries and dead letters.
 
 pub mod args;
+mod backoff;
 mod channel;
+mod clock;
 mod confirmations;
 mod cursor;
 mod dead_letter;
-mod delivery;
+mod dispatch;
 mod http;
+mod intake;
 mod message;
+mod parcel;
+mod policy;
+mod preview;
 mod queue;
+mod quiet;
+mod router;
 mod secret;
+mod tally;
+mod target;
 mod template;
 
 use std::process::ExitCode;
@@ -22,10 +32,14 @@ use supd_core::signals::{SIGTERM, SignalPipe};
 use supd_core::{ancestry, cli, spool, stdio};
 
 use crate::args::Args;
-use crate::cursor::Cursor;
+use crate::channel::Channel;
 use crate::dead_letter::DeadLetter;
-use crate::delivery::Courier;
+use crate::policy::Policy;
+use crate::preview::Preview;
 use crate::queue::Queue;
+use crate::router::Router;
+use crate::tally::Tally;
+use crate::target::{Place, Target};
 
 const NAME: &str = "supd-notify";
 
@@ -42,37 +56,66 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
     if !args.dry_run || ancestry::is_supervisords_pipe(std::io::stdout()) {
         stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
     }
+    let (targets, router) = prepare(args)?;
+    run(targets, router)
+}
+
+/// What the command line asks for.
+fn prepare(args: &Args) -> anyhow::Result<(Vec<Target>, Router)> {
     let channel = args.channel.build(args.dry_run)?;
-    let dead_letter = args.dead_letter.as_deref().map(DeadLetter::open).transpose()?;
+    let channel: Box<dyn Channel> = if args.dry_run { Box::new(Preview(channel)) } else { channel };
+    let policy = args.policy.policy(channel.audience());
+    let dead_letter =
+        args.dead_letter.as_deref().filter(|_| !args.dry_run).map(DeadLetter::open).transpose()?;
     let spool = args.spool();
     if let Some(spool) = &spool {
         // supd-listen does so too; who is first is chance.
         spool::create(spool)?;
     }
+    let place =
+        spool.map(|spool| Place { spool, consumer: args.consumer.clone(), from_start: args.from_start });
+    let target = target(channel, policy, args, dead_letter.map(Arc::new), place);
+    let router = Router::to_all(vec![Arc::clone(&target.queue)]);
+    Ok((vec![target], router))
+}
+
+fn target(
+    channel: Box<dyn Channel>,
+    policy: Policy,
+    args: &Args,
+    dead_letter: Option<Arc<DeadLetter>>,
+    place: Option<Place>,
+) -> Target {
+    Target {
+        name: channel.name().to_owned(),
+        channel,
+        policy,
+        queue: Arc::new(Queue::new(args.drain_timeout)),
+        dead_letter,
+        place,
+        tally: Arc::new(Tally::default()),
+    }
+}
+
+/// Delivers standard input to the targets.
+fn run(targets: Vec<Target>, router: Router) -> anyhow::Result<u8> {
     let sigterm = SignalPipe::watch(&[SIGTERM]).context("catch SIGTERM")?;
-    let queue = Arc::new(Queue::new(args.drain_timeout));
+    let queues: Vec<Arc<Queue>> = targets.iter().map(|target| Arc::clone(&target.queue)).collect();
+    let outcome = intake::Outcome::default();
     // Both threads end with the program.
     thread::spawn({
-        let queue = Arc::clone(&queue);
-        move || queue::stop_at(&sigterm, &queue)
+        let queues = queues.clone();
+        move || intake::stop_at(&sigterm, &queues)
     });
     thread::spawn({
-        let queue = Arc::clone(&queue);
-        move || queue::fill(&queue)
+        let outcome = Arc::clone(&outcome);
+        move || intake::read(&router, &queues, &outcome)
     });
-    let failed = if args.dry_run {
-        delivery::preview(&queue, channel.as_ref())?
-    } else {
-        let cursor = match &spool {
-            Some(spool) => match Cursor::open(spool, &args.consumer, args.from_start, &queue)? {
-                Some(cursor) => Some(cursor),
-                None => return Ok(cli::DONE),
-            },
-            None => None,
-        };
-        let courier = Courier::new(channel, dead_letter, args.timeout, args.retry_for, cursor);
-        courier.deliver_all(&queue)
-    };
-    let malformed = queue.outcome()?.unwrap_or(0);
+    let threads: Vec<_> = targets.into_iter().map(|target| thread::spawn(move || target.run())).collect();
+    let mut failed = 0;
+    for thread in threads {
+        failed += thread.join().expect("a target does not panic")?;
+    }
+    let malformed = outcome.lock().expect("nobody panics here").take().transpose()?.unwrap_or(0);
     Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
 }

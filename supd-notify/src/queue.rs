@@ -1,36 +1,24 @@
-//! Records on their way from standard input to the channel. Input is read on while a delivery waits, up to a bound:
-//! then the pipe fills, and supervisord's own buffer is what waits.
+//! Records on their way from standard input to a target. Input is read on while a delivery waits, up to a bound: then
+//! the pipe fills, and the spool, or supervisord's own buffer, is what waits.
 //!
 //! Two things hurry the delivery. At the end of input everything is still tried, but a channel that fails is given only
 //! the drain timeout. SIGTERM ends everything within the drain timeout, and at once when it comes after the end of
 //! input: whoever sends it then has waited already.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
-use supd_core::input::{Source, Watch};
-use supd_core::reader::{Form, Item, Reader};
-use supd_core::signals::SignalPipe;
-use supd_core::{Kind, Record, stdio};
+use crate::parcel::Letter;
 
 const MAX_RECORDS: usize = 10_000;
 const MAX_BYTES: usize = 32 << 20;
-
-/// A record to deliver, and the bytes it came as.
-#[derive(Debug)]
-pub(crate) struct Letter {
-    pub(crate) record: Record,
-    /// Without its newline.
-    pub(crate) line: Vec<u8>,
-}
 
 /// What was read, in its order.
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// A record to deliver.
-    Letter(Box<Letter>),
+    Letter(Arc<Letter>),
     /// The number in the spool up to which there is nothing else to deliver.
     Passed(u64),
 }
@@ -58,8 +46,6 @@ struct State {
     bytes: usize,
     /// When the input ended.
     ended: Option<Instant>,
-    /// How it ended, and how many lines of it were malformed.
-    outcome: Option<anyhow::Result<u64>>,
     /// Set by SIGTERM: when to stop.
     stop: Option<Instant>,
     /// Whether the input has nothing to read at the moment.
@@ -93,6 +79,16 @@ impl Queue {
         }
     }
 
+    /// Whether nothing is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
+    /// How many letters are waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().entries.iter().filter(|entry| matches!(entry, Entry::Letter(_))).count()
+    }
+
     /// How many such letters are waiting.
     pub(crate) fn count(&self, is_such: impl Fn(&Letter) -> bool) -> usize {
         let is_such = |entry: &&Entry| matches!(entry, Entry::Letter(letter) if is_such(letter));
@@ -121,7 +117,7 @@ impl Queue {
         }
     }
 
-    fn push(&self, entry: Entry) {
+    pub(crate) fn push(&self, entry: Entry) {
         let mut state = self.lock();
         // Only the last of several numbers matters: while a delivery waits, marks must not fill the queue.
         if let (Entry::Passed(seq), Some(Entry::Passed(last))) = (&entry, state.entries.back_mut()) {
@@ -136,24 +132,15 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn set_silent(&self, silent: bool) {
+    pub(crate) fn set_silent(&self, silent: bool) {
         self.lock().silent = silent;
         self.changed.notify_all();
     }
 
-    fn end(&self, outcome: anyhow::Result<u64>) {
+    pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.ended = Some(Instant::now());
-        state.outcome = Some(outcome);
         self.changed.notify_all();
-    }
-
-    /// How many lines of the input were malformed; `None` while it goes on, after SIGTERM.
-    ///
-    /// # Errors
-    /// What ended the reading.
-    pub(crate) fn outcome(&self) -> anyhow::Result<Option<u64>> {
-        self.lock().outcome.take().transpose()
     }
 
     /// SIGTERM has come.
@@ -201,56 +188,10 @@ fn is_past(time: Instant) -> bool {
 
 const UNPOISONED: &str = "no thread panics while it holds the queue";
 
-/// Tells the queue when SIGTERM comes; a thread's work.
-pub(crate) fn stop_at(sigterm: &SignalPipe, queue: &Queue) {
-    loop {
-        let woken = stdio::poll(&mut [PollFd::new(sigterm, PollFlags::IN)], None);
-        if woken.is_err() || sigterm.take() {
-            log::debug!("SIGTERM: delivering what is there, for at most {:?}", queue.drain_timeout);
-            queue.stop();
-        }
-    }
-}
-
-/// Reads standard input to its end and queues what is to be delivered; a thread's work.
-pub(crate) fn fill(queue: &Queue) {
-    let outcome = read_all(queue);
-    queue.end(outcome);
-}
-
-fn read_all(queue: &Queue) -> anyhow::Result<u64> {
-    let mut source = Source::open(None)?;
-    let mut reader = Reader::new(Form::Ndjson, source.name());
-    let mut watch = Watch::default();
-    loop {
-        let ended = reader.take(source.read(&mut watch, &mut || {
-            queue.set_silent(true);
-            Ok(())
-        })?);
-        queue.set_silent(false);
-        reader.each(|Item { record, line, .. }| {
-            if is_for_people(&record) {
-                let letter = Letter { record, line: line.unwrap_or_default().to_vec() };
-                queue.push(Entry::Letter(letter.into()));
-            } else if let Some(seq) = record.seq {
-                queue.push(Entry::Passed(seq));
-            }
-            Ok(())
-        })?;
-        if ended {
-            return Ok(reader.malformed());
-        }
-    }
-}
-
-/// Marks are the spool's; the end of a problem is to close what was reported, which needs no message of its own.
-fn is_for_people(record: &Record) -> bool {
-    record.kind() != Kind::Mark && !record.extra.contains_key("resolves")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parcel::parcel;
 
     const LONG: Duration = Duration::from_secs(3600);
 
@@ -258,7 +199,7 @@ mod tests {
     fn the_end_of_input_hurries_only_a_channel_that_fails() {
         let queue = Queue::new(Duration::ZERO);
         assert!(queue.pause(Duration::ZERO));
-        queue.end(Ok(0));
+        queue.end();
         assert_eq!(queue.deadline(false), None);
         assert!(queue.deadline(true).is_some());
         assert!(!queue.pause(LONG));
@@ -268,9 +209,8 @@ mod tests {
     #[test]
     fn numbers_keep_their_place_among_the_letters_and_only_the_last_of_several_is_kept() {
         let queue = Queue::new(LONG);
-        let record = Record::from_line(br#"{"eventname":"TICK_5"}"#).unwrap();
         queue.push(Entry::Passed(1));
-        queue.push(Entry::Letter(Letter { record, line: b"x".to_vec() }.into()));
+        queue.push(Entry::Letter(parcel(r#"{"eventname":"TICK_5"}"#).letters()[0].clone()));
         // More than there is room for.
         (2..30_000).for_each(|seq| queue.push(Entry::Passed(seq)));
         assert_eq!(queue.count(|_| true), 1);
@@ -286,16 +226,8 @@ mod tests {
         queue.stop();
         assert!(queue.deadline(false).is_some_and(|deadline| deadline > Instant::now() + LONG / 2));
         let queue = Queue::new(LONG);
-        queue.end(Ok(0));
+        queue.end();
         queue.stop();
         assert!(queue.deadline(false).is_some_and(is_past));
-    }
-
-    #[test]
-    fn marks_and_ends_of_problems_are_not_for_people() {
-        let record = |text: &str| Record::from_line(text.as_bytes()).unwrap();
-        assert!(!is_for_people(&record(r#"{"seq":1,"eventname":"SUPD_MARK"}"#)));
-        assert!(!is_for_people(&record(r#"{"eventname":"PROCESS_STATE_RUNNING","resolves":7}"#)));
-        assert!(is_for_people(&record(r#"{"eventname":"PROCESS_STATE_RUNNING"}"#)));
     }
 }

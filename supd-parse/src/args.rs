@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use supd_core::pattern::{Glob, ProcessPattern};
 use supd_core::reader::Form;
 use supd_core::{EventPattern, cli};
 
-use crate::filter::{Filter, GroupPattern, ProcessPattern};
+use crate::filter::Filter;
 use crate::format::{Format, json, ndjson, text};
 
 const EXAMPLES: &str = "\
@@ -61,12 +62,12 @@ struct Select {
     events: Vec<EventPattern>,
 
     /// Processes by glob, 'name' or 'group:name': worker, 'web:*'
-    #[arg(short, long = "process", value_name = "GLOB", value_delimiter = ',', value_parser = ProcessPattern::parse)]
+    #[arg(short, long = "process", value_name = "GLOB", value_delimiter = ',')]
     processes: Vec<ProcessPattern>,
 
     /// Groups by glob
-    #[arg(short, long = "group", value_name = "GLOB", value_delimiter = ',', value_parser = GroupPattern::parse)]
-    groups: Vec<GroupPattern>,
+    #[arg(short, long = "group", value_name = "GLOB", value_delimiter = ',')]
+    groups: Vec<Glob>,
 
     /// Only exits with a status that is not among the process's exitcodes
     #[arg(long)]

@@ -1,20 +1,23 @@
 //! A program for each record: the record on its standard input, its keys in the environment.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use supd_core::cli::Usage;
 use supd_core::stdio;
 
-use super::{Channel, Failure};
-use crate::queue::Letter;
+use super::{Audience, Channel, Failure, Receipt};
+use crate::parcel::Parcel;
 
 /// What sysexits.h calls EX_DATAERR: the program says that this record will never do.
 const EX_DATAERR: i32 = 65;
@@ -33,38 +36,41 @@ Examples:
 /// The record is the program's standard input, its keys are in the environment: SUPD_EVENTNAME, SUPD_PROCESSNAME,
 /// SUPD_PID and so on. Status 0 means delivered, 65 (EX_DATAERR) that it never will be; after any other, or when the
 /// attempt's time is up, it is run again. What the program prints goes to standard error. No shell is involved.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "PROGRAM")]
-    program: Vec<OsString>,
+    program: Vec<PathBuf>,
 }
 
 pub(crate) struct Exec {
-    program: OsString,
-    args: Vec<OsString>,
+    program: PathBuf,
+    args: Vec<PathBuf>,
 }
 
 impl Exec {
-    pub(crate) fn new(args: &Args) -> Self {
-        let (program, args) = args.program.split_first().expect("clap asks for at least one word");
-        Self { program: program.clone(), args: args.to_vec() }
+    pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
+        let Some((program, args)) = args.program.split_first() else {
+            bail!(Usage("exec: the program is missing".into()));
+        };
+        Ok(Self { program: program.clone(), args: args.to_vec() })
     }
 
     fn shown(&self) -> String {
         self.program.to_string_lossy().into_owned()
     }
 
-    fn start(&self, letter: &Letter) -> std::io::Result<Child> {
+    fn start(&self, parcel: &Parcel) -> std::io::Result<Child> {
         // A file rather than a pipe: a program that does not read it cannot make us wait.
         let mut stdin = File::from(rustix::fs::memfd_create("record", MemfdFlags::CLOEXEC)?);
-        stdin.write_all(&letter.line)?;
+        stdin.write_all(parcel.line())?;
         stdin.write_all(b"\n")?;
         stdin.rewind()?;
         Command::new(&self.program)
             .args(&self.args)
-            .envs(environment(letter))
+            .envs(environment(parcel))
             .stdin(stdin)
             // Its children are ended with it when its time is up.
             .process_group(0)
@@ -77,23 +83,27 @@ impl Channel for Exec {
         "exec"
     }
 
-    fn preview(&self, letter: &Letter) -> Result<String, Failure> {
+    fn audience(&self) -> Audience {
+        Audience::Programs
+    }
+
+    fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
         let words: Vec<_> =
             std::iter::once(&self.program).chain(&self.args).map(|word| word.to_string_lossy()).collect();
         let environment: serde_json::Map<_, _> =
-            environment(letter).map(|(key, value)| (key, Value::from(value))).collect();
-        Ok(json!({"exec": words, "environment": environment, "stdin": String::from_utf8_lossy(&letter.line)})
+            environment(parcel).map(|(key, value)| (key, Value::from(value))).collect();
+        Ok(json!({"exec": words, "environment": environment, "stdin": String::from_utf8_lossy(parcel.line())})
             .to_string())
     }
 
-    fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
-        let started = self.start(letter);
+    fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
+        let started = self.start(parcel);
         let child =
             started.map_err(|error| Failure::temporary(format!("start '{}': {error}", self.shown())))?;
         let ended = wait(child, timeout)
             .map_err(|error| Failure::temporary(format!("run '{}': {error}", self.shown())));
         match ended?.map(|status| (status.code(), status.signal())) {
-            Some((Some(0), _)) => Ok(()),
+            Some((Some(0), _)) => Ok(Receipt(format!("'{}' ended with status 0", self.shown()))),
             Some((Some(EX_DATAERR), _)) => {
                 Err(Failure::permanent(format!("'{}' ended with status {EX_DATAERR}", self.shown())))
             }
@@ -123,8 +133,8 @@ fn wait(mut child: Child, timeout: Duration) -> std::io::Result<Option<ExitStatu
 }
 
 /// The record's keys as variables: `SUPD_PROCESSNAME=web_00`.
-fn environment(letter: &Letter) -> impl Iterator<Item = (String, String)> {
-    let fields = match serde_json::to_value(&letter.record) {
+fn environment(parcel: &Parcel) -> impl Iterator<Item = (String, String)> {
+    let fields = match serde_json::to_value(parcel.record()) {
         Ok(Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
@@ -153,12 +163,14 @@ fn value_for_environment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter;
     use super::*;
+    use crate::parcel::parcel;
 
-    fn deliver(words: &[&str], timeout: Duration) -> Result<(), Failure> {
-        let args = Args { program: words.iter().map(OsString::from).collect() };
-        Exec::new(&args).deliver(&letter(r#"{"eventname":"TICK_5","when":5,"data":"a\u0000b"}"#), timeout)
+    fn deliver(words: &[&str], timeout: Duration) -> Result<Receipt, Failure> {
+        let args = Args { program: words.iter().map(PathBuf::from).collect() };
+        Exec::new(&args)
+            .unwrap()
+            .deliver(&parcel(r#"{"eventname":"TICK_5","when":5,"data":"a\u0000b"}"#), timeout)
     }
 
     const SOON: Duration = Duration::from_secs(20);
@@ -167,7 +179,7 @@ mod tests {
     fn the_record_is_on_stdin_and_in_the_environment() {
         let script = r#"read -r line && test "$line" = '{"eventname":"TICK_5","when":5,"data":"a\u0000b"}' &&
             test "$SUPD_WHEN" = 5 && test "$SUPD_EVENTNAME" = TICK_5 && test "$SUPD_DATA" = "a�b""#;
-        assert_eq!(deliver(&["sh", "-c", script], SOON), Ok(()));
+        deliver(&["sh", "-c", script], SOON).unwrap();
     }
 
     #[test]

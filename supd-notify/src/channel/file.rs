@@ -4,15 +4,17 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use supd_core::append;
 
-use super::{Channel, Failure};
-use crate::queue::Letter;
+use super::{Audience, Channel, Failure, Receipt};
+use crate::parcel::Parcel;
 
 /// Append each record to a file
 ///
 /// The file is opened anew for each record, so it can be rotated at any time.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Args {
     /// The file; it is created when missing
     #[arg(value_name = "PATH")]
@@ -34,12 +36,17 @@ impl Channel for Append {
         "file"
     }
 
-    fn preview(&self, letter: &Letter) -> Result<String, Failure> {
-        Ok(String::from_utf8_lossy(&letter.line).into_owned())
+    fn audience(&self) -> Audience {
+        Audience::Programs
     }
 
-    fn deliver(&mut self, letter: &Letter, _timeout: Duration) -> Result<(), Failure> {
-        append_line(&self.path, &letter.line)
+    fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
+        Ok(String::from_utf8_lossy(parcel.line()).into_owned())
+    }
+
+    fn deliver(&mut self, parcel: &Parcel, _timeout: Duration) -> Result<Receipt, Failure> {
+        append_line(&self.path, parcel.line())
+            .map(|()| Receipt(format!("appended to '{}'", self.path.display())))
             .map_err(|error| Failure::temporary(format!("append to '{}': {error}", self.path.display())))
     }
 }
@@ -62,8 +69,8 @@ pub(crate) fn append_line(path: &Path, line: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter;
     use super::*;
+    use crate::parcel::parcel;
 
     #[test]
     fn records_are_appended_as_they_came_across_rotation() {
@@ -71,17 +78,17 @@ mod tests {
         let path = dir.path().join("out.ndjson");
         let mut channel = Append { path: path.clone() };
         let line = r#"{ "eventname":"TICK_5" }"#;
-        channel.deliver(&letter(line), Duration::ZERO).unwrap();
+        channel.deliver(&parcel(line), Duration::ZERO).unwrap();
         std::fs::rename(&path, dir.path().join("out.1")).unwrap();
-        channel.deliver(&letter(line), Duration::ZERO).unwrap();
-        channel.deliver(&letter(line), Duration::ZERO).unwrap();
+        channel.deliver(&parcel(line), Duration::ZERO).unwrap();
+        channel.deliver(&parcel(line), Duration::ZERO).unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{line}\n{line}\n"));
     }
 
     #[test]
     fn a_full_disk_is_worth_another_attempt() {
         let failure =
-            Append { path: "/dev/full".into() }.deliver(&letter(r#"{"eventname":"E"}"#), Duration::ZERO);
+            Append { path: "/dev/full".into() }.deliver(&parcel(r#"{"eventname":"E"}"#), Duration::ZERO);
         assert!(
             matches!(failure, Err(Failure::Temporary { reason, .. }) if reason.contains("No space left"))
         );

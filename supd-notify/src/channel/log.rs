@@ -3,15 +3,17 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use serde::Deserialize;
 use supd_core::Record;
 use supd_core::describe::{self, printable};
 
-use super::{Channel, Failure};
+use super::{Audience, Channel, Failure, Receipt};
 use crate::message::Message;
-use crate::queue::Letter;
+use crate::parcel::Parcel;
 
 /// Write a line for each record to standard error
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Args {}
 
 pub(crate) struct Log;
@@ -21,14 +23,19 @@ impl Channel for Log {
         "log"
     }
 
-    fn preview(&self, letter: &Letter) -> Result<String, Failure> {
-        Ok(line(&letter.record))
+    fn audience(&self) -> Audience {
+        Audience::Programs
     }
 
-    fn deliver(&mut self, letter: &Letter, _timeout: Duration) -> Result<(), Failure> {
-        let line = line(&letter.record) + "\n";
+    fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
+        Ok(line(parcel.record()))
+    }
+
+    fn deliver(&mut self, parcel: &Parcel, _timeout: Duration) -> Result<Receipt, Failure> {
+        let line = line(parcel.record()) + "\n";
         io::stderr()
             .write_all(line.as_bytes())
+            .map(|()| Receipt("written to standard error".into()))
             .map_err(|error| Failure::temporary(format!("write standard error: {error}")))
     }
 }
@@ -43,14 +50,14 @@ fn line(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter;
     use super::*;
+    use crate::parcel::parcel;
 
     #[test]
     fn one_line_whatever_the_process_wrote() {
-        let log = letter(
+        let log = parcel(
             r#"{"ts":"T","host":"h","eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","pid":1,"data":"x\ny\u001b[2J"}"#,
         );
-        assert_eq!(line(&log.record), "T info a on h wrote to stdout (pid 1): x\\ny\\u001b[2J");
+        assert_eq!(line(log.record()), "T info a on h wrote to stdout (pid 1): x\\ny\\u001b[2J");
     }
 }

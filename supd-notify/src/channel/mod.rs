@@ -9,21 +9,37 @@ pub(crate) mod webhook;
 use std::fmt;
 use std::time::Duration;
 
-use crate::queue::Letter;
+use crate::parcel::Parcel;
 
-/// A way to reach people.
-pub(crate) trait Channel {
+/// A way to reach people, or their programs.
+pub(crate) trait Channel: Send {
     /// What messages call it.
     fn name(&self) -> &'static str;
 
-    /// What would be sent.
-    fn preview(&self, letter: &Letter) -> Result<String, Failure>;
+    /// Whom it reaches, which decides on what is usual for it.
+    fn audience(&self) -> Audience;
 
-    /// Sends a letter, within this time.
-    fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure>;
+    /// What would be sent.
+    fn preview(&self, parcel: &Parcel) -> Result<String, Failure>;
+
+    /// Sends a parcel, within this time.
+    fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure>;
 }
 
-/// Why a letter was not delivered.
+/// Who gets what a channel delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// They want one message about many events.
+    People,
+    /// They want each record, as it came.
+    Programs,
+}
+
+/// What the other side answered: `the server answered 200 OK: ok`. One line, without secrets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Receipt(pub(crate) String);
+
+/// Why a parcel was not delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// Another attempt may succeed.
@@ -51,9 +67,4 @@ impl fmt::Display for Failure {
         let (Self::Temporary { reason, .. } | Self::Permanent { reason }) = self;
         f.write_str(reason)
     }
-}
-
-#[cfg(test)]
-pub(crate) fn letter(json: &str) -> Letter {
-    Letter { record: supd_core::Record::from_line(json.as_bytes()).unwrap(), line: json.into() }
 }

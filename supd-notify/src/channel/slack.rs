@@ -1,18 +1,18 @@
 //! Slack's incoming webhooks, and those of Mattermost and Rocket.Chat, which take the same.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use supd_core::cli::Usage;
 use supd_core::describe::{Severity, acts, printable};
 
-use super::{Channel, Failure};
+use super::{Audience, Channel, Failure, Receipt};
 use crate::http::Endpoint;
 use crate::message::Message;
-use crate::queue::Letter;
-use crate::secret;
+use crate::parcel::Parcel;
+use crate::secret::{self, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,12 +25,13 @@ Examples:
 ///
 /// Create an incoming webhook (Slack: api.slack.com/messaging/webhooks) and put its URL, which is a secret, into the
 /// variable SUPD_SLACK_URL or into a file.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// File that holds the webhook's URL, instead of the variable SUPD_SLACK_URL
-    #[arg(long, value_name = "FILE")]
-    url_file: Option<PathBuf>,
+    #[arg(long = "url-file", value_name = "FILE")]
+    url: Option<Source>,
 }
 
 pub(crate) struct Slack {
@@ -40,7 +41,7 @@ pub(crate) struct Slack {
 
 impl Slack {
     pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
-        let endpoint = match secret::read("URL", args.url_file.as_deref(), "SUPD_SLACK_URL")? {
+        let endpoint = match secret::read("URL", args.url.as_ref(), "SUPD_SLACK_URL")? {
             Some(url) => Some(Endpoint::new(url, None)?),
             None if dry_run => None,
             None => bail!(Usage(
@@ -57,13 +58,17 @@ impl Channel for Slack {
         "slack"
     }
 
-    fn preview(&self, letter: &Letter) -> Result<String, Failure> {
-        Ok(payload(&Message::of(&letter.record)).to_string())
+    fn audience(&self) -> Audience {
+        Audience::People
     }
 
-    fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
+    fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
+        Ok(payload(&Message::of(parcel.record())).to_string())
+    }
+
+    fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
         let endpoint = self.endpoint.as_ref().ok_or_else(|| Failure::permanent("there is no URL"))?;
-        endpoint.post(self.preview(letter)?.as_bytes(), timeout)
+        endpoint.post(self.preview(parcel)?.as_bytes(), timeout)
     }
 }
 
@@ -118,11 +123,11 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter;
     use super::*;
+    use crate::parcel::parcel;
 
     fn payload_of(json: &str) -> Value {
-        payload(&Message::of(&letter(json).record))
+        payload(&Message::of(&parcel(json).record))
     }
 
     #[test]

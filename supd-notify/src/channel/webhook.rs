@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use serde::Deserialize;
 use supd_core::cli::Usage;
 
-use super::{Channel, Failure};
+use super::{Audience, Channel, Failure, Receipt};
 use crate::http::Endpoint;
-use crate::queue::Letter;
-use crate::secret;
+use crate::parcel::Parcel;
+use crate::secret::{self, Source};
 use crate::template::Template;
 
 const EXAMPLES: &str = "\
@@ -23,20 +24,22 @@ Examples:
 /// The body is the record as it came, or what a MiniJinja template makes of it. A template stands for a JSON document;
 /// values are escaped for the strings they stand in: {"text": "{{ title }}", "pid": {{ pid|tojson }}}. It knows the
 /// record's keys, title, text and severity.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The URL; one that is a secret belongs into --url-file or the variable SUPD_WEBHOOK_URL
     #[arg(long, value_name = "URL", conflicts_with = "url_file")]
-    url: Option<String>,
+    url: Option<Address>,
 
     /// File that holds the URL
     #[arg(long, value_name = "FILE")]
-    url_file: Option<PathBuf>,
+    #[serde(skip)]
+    url_file: Option<Source>,
 
     /// File that holds a token, sent as 'Authorization: Bearer …'; or the variable SUPD_WEBHOOK_TOKEN
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[arg(long = "token-file", value_name = "FILE")]
+    token: Option<Source>,
 
     /// Template of the body
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "template_file")]
@@ -47,6 +50,20 @@ pub(crate) struct Args {
     template_file: Option<PathBuf>,
 }
 
+/// A URL that is no secret, or where one that is stands.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Address {
+    Plain(String),
+    Secret(Source),
+}
+
+impl From<&str> for Address {
+    fn from(url: &str) -> Self {
+        Self::Plain(url.to_owned())
+    }
+}
+
 pub(crate) struct Webhook {
     endpoint: Option<Endpoint>,
     template: Option<Template>,
@@ -55,10 +72,11 @@ pub(crate) struct Webhook {
 impl Webhook {
     pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
         let url = match &args.url {
-            Some(url) => Some(url.clone().into()),
-            None => secret::read("URL", args.url_file.as_deref(), "SUPD_WEBHOOK_URL")?,
+            Some(Address::Plain(url)) => Some(url.clone().into()),
+            Some(Address::Secret(source)) => secret::read("URL", Some(source), "SUPD_WEBHOOK_URL")?,
+            None => secret::read("URL", args.url_file.as_ref(), "SUPD_WEBHOOK_URL")?,
         };
-        let token = secret::read("token", args.token_file.as_deref(), "SUPD_WEBHOOK_TOKEN")?;
+        let token = secret::read("token", args.token.as_ref(), "SUPD_WEBHOOK_TOKEN")?;
         let endpoint = match url {
             Some(url) => Some(Endpoint::new(url, token)?),
             None if dry_run => None,
@@ -82,17 +100,21 @@ impl Channel for Webhook {
         "webhook"
     }
 
-    fn preview(&self, letter: &Letter) -> Result<String, Failure> {
+    fn audience(&self) -> Audience {
+        Audience::Programs
+    }
+
+    fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
         match &self.template {
             Some(template) => {
-                template.render(&letter.record).map_err(|error| Failure::permanent(format!("{error:#}")))
+                template.render(parcel.record()).map_err(|error| Failure::permanent(format!("{error:#}")))
             }
-            None => Ok(String::from_utf8_lossy(&letter.line).into_owned()),
+            None => Ok(String::from_utf8_lossy(parcel.line()).into_owned()),
         }
     }
 
-    fn deliver(&mut self, letter: &Letter, timeout: Duration) -> Result<(), Failure> {
+    fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
         let endpoint = self.endpoint.as_ref().ok_or_else(|| Failure::permanent("there is no URL"))?;
-        endpoint.post(self.preview(letter)?.as_bytes(), timeout)
+        endpoint.post(self.preview(parcel)?.as_bytes(), timeout)
     }
 }

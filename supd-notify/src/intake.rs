@@ -1,0 +1,54 @@
+//! Standard input, read to its end by a thread of its own, and SIGTERM, which ends it.
+
+use std::sync::{Arc, Mutex};
+
+use rustix::event::{PollFd, PollFlags};
+use supd_core::input::{Source, Watch};
+use supd_core::reader::{Form, Item, Reader};
+use supd_core::signals::SignalPipe;
+use supd_core::stdio;
+
+use crate::parcel::Letter;
+use crate::queue::Queue;
+use crate::router::Router;
+
+/// How the reading went: nothing while it goes on, else how many lines were malformed.
+pub(crate) type Outcome = Arc<Mutex<Option<anyhow::Result<u64>>>>;
+
+/// Tells the queues when SIGTERM comes; a thread's work.
+pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>]) {
+    loop {
+        let woken = stdio::poll(&mut [PollFd::new(sigterm, PollFlags::IN)], None);
+        if woken.is_err() || sigterm.take() {
+            log::debug!("SIGTERM: delivering what is there, for as long as --drain-timeout says");
+            queues.iter().for_each(|queue| queue.stop());
+        }
+    }
+}
+
+/// Reads standard input to its end, and routes what is there; a thread's work.
+pub(crate) fn read(router: &Router, queues: &[Arc<Queue>], outcome: &Outcome) {
+    let result = read_all(router, queues);
+    *outcome.lock().expect("nobody panics here") = Some(result);
+    queues.iter().for_each(|queue| queue.end());
+}
+
+fn read_all(router: &Router, queues: &[Arc<Queue>]) -> anyhow::Result<u64> {
+    let mut source = Source::open(None)?;
+    let mut reader = Reader::new(Form::Ndjson, source.name());
+    let mut watch = Watch::default();
+    loop {
+        let ended = reader.take(source.read(&mut watch, &mut || {
+            queues.iter().for_each(|queue| queue.set_silent(true));
+            Ok(())
+        })?);
+        queues.iter().for_each(|queue| queue.set_silent(false));
+        reader.each(|Item { record, line, .. }| {
+            router.route(Letter::new(record, line.unwrap_or_default().to_vec()));
+            Ok(())
+        })?;
+        if ended {
+            return Ok(reader.malformed());
+        }
+    }
+}

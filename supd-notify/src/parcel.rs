@@ -1,0 +1,61 @@
+//! What goes to a channel at once: a record that came, or one of our own about several.
+
+use std::sync::Arc;
+
+use supd_core::Record;
+
+/// A record that came, and its bytes.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) record: Record,
+    /// Without its newline.
+    pub(crate) line: Vec<u8>,
+}
+
+impl Letter {
+    pub(crate) fn new(record: Record, line: Vec<u8>) -> Self {
+        Self { record, line }
+    }
+}
+
+/// What to tell, and which letters are dealt with once it is told.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    content: Arc<Letter>,
+    letters: Vec<Arc<Letter>>,
+}
+
+impl Parcel {
+    /// A letter as it came.
+    pub(crate) fn of(letter: Arc<Letter>) -> Self {
+        Self { content: Arc::clone(&letter), letters: vec![letter] }
+    }
+
+    /// A record of our own that tells of these letters.
+    pub(crate) fn about(record: Record, letters: Vec<Arc<Letter>>) -> Self {
+        let mut line = Vec::new();
+        record.write_line(&mut line);
+        line.pop();
+        Self { content: Letter { record, line }.into(), letters }
+    }
+
+    /// What to tell.
+    pub(crate) fn record(&self) -> &Record {
+        &self.content.record
+    }
+
+    /// The same as a line of NDJSON, without its newline; a letter's own bytes.
+    pub(crate) fn line(&self) -> &[u8] {
+        &self.content.line
+    }
+
+    /// The letters that are dealt with once it is told.
+    pub(crate) fn letters(&self) -> &[Arc<Letter>] {
+        &self.letters
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn parcel(json: &str) -> Parcel {
+    Parcel::of(Letter::new(Record::from_line(json.as_bytes()).unwrap(), json.into()).into())
+}

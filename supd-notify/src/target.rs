@@ -1,0 +1,267 @@
+//! A target: a channel with its policy, its queue and its place in the spool. Each has a thread of its own, so that one
+//! that hangs delays no other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use supd_core::describe;
+use supd_core::spool::ConsumerName;
+
+use crate::backoff;
+use crate::channel::{Channel, Failure};
+use crate::clock::Now;
+use crate::cursor::Cursor;
+use crate::dead_letter::DeadLetter;
+use crate::dispatch::Dispatcher;
+use crate::parcel::{Letter, Parcel};
+use crate::policy::Policy;
+use crate::queue::{Entry, Next, Queue};
+use crate::tally::Tally;
+
+/// A server may ask for more patience, but not for so much that it comes to silence.
+const LONGEST_WISH: Duration = Duration::from_secs(3600);
+
+/// Where a target's records are numbered, and under which name it confirms them.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) spool: PathBuf,
+    pub(crate) consumer: ConsumerName,
+    pub(crate) from_start: bool,
+}
+
+/// What a target is made of.
+pub(crate) struct Target {
+    /// What messages call it: the channel's name, or the configuration's for it.
+    pub(crate) name: String,
+    pub(crate) channel: Box<dyn Channel>,
+    pub(crate) policy: Policy,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) dead_letter: Option<Arc<DeadLetter>>,
+    pub(crate) place: Option<Place>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl Target {
+    /// Delivers what is queued until no more comes; how many records could not be delivered. Those that are kept for
+    /// another time do not count.
+    ///
+    /// # Errors
+    /// What keeps it from using its spool.
+    pub(crate) fn run(self) -> anyhow::Result<u64> {
+        let cursor = match &self.place {
+            None => None,
+            Some(place) => {
+                let Some(cursor) =
+                    Cursor::open(&place.spool, &place.consumer, place.from_start, &self.queue)?
+                else {
+                    return Ok(0);
+                };
+                Some(cursor)
+            }
+        };
+        let dispatcher = Dispatcher::new(&self.policy);
+        Ok(Courier { target: self, cursor, dispatcher, failing: None, buried: 0 }.deliver_all())
+    }
+}
+
+/// A target at work.
+struct Courier {
+    target: Target,
+    cursor: Option<Cursor>,
+    dispatcher: Dispatcher,
+    /// Why the last attempt did not succeed, if it did not.
+    failing: Option<String>,
+    /// How many records became dead letters.
+    buried: u64,
+}
+
+/// What became of a parcel.
+enum Outcome {
+    Delivered,
+    /// Another attempt would not succeed, or there have been enough.
+    Failed(String),
+    /// There is no time for another attempt.
+    OutOfTime(String),
+}
+
+impl Courier {
+    fn deliver_all(mut self) -> u64 {
+        let mut ended = false;
+        loop {
+            // All that is there, before anything is told of it.
+            while !ended && !self.dispatcher.is_full() {
+                ended = !self.take_next(Some(Instant::now()));
+                if !ended && self.target.queue.is_empty() {
+                    break;
+                }
+            }
+            if ended || self.dispatcher.is_full() {
+                self.dispatcher.flush();
+            }
+            if let Some(parcel) = self.dispatcher.next(Now::read()) {
+                if let Some(reason) = self.send(&parcel) {
+                    self.keep(parcel, &reason);
+                    break;
+                }
+            } else if ended {
+                break;
+            } else {
+                let due = self.dispatcher.due();
+                let write = self.cursor.as_ref().and_then(Cursor::due);
+                ended = !self.take_next(due.into_iter().chain(write).min());
+            }
+            if let Some(cursor) = &mut self.cursor {
+                cursor.write_when_due(Instant::now());
+            }
+        }
+        if let Some(cursor) = self.cursor {
+            cursor.close();
+        }
+        self.buried
+    }
+
+    /// Takes what comes next, if it comes until then, or at all; false at the end.
+    fn take_next(&mut self, until: Option<Instant>) -> bool {
+        match self.target.queue.pop(until) {
+            Next::Entry(Entry::Letter(letter)) => {
+                if self.cursor.as_mut().is_some_and(|cursor| cursor.skips(letter.record.seq)) {
+                    return true;
+                }
+                if let (Some(cursor), Some(seq)) = (&mut self.cursor, letter.record.seq) {
+                    cursor.hold(seq);
+                }
+                self.dispatcher.take(letter, Now::read());
+                let dropped = self.dispatcher.dropped();
+                self.target.tally.dropped.add(dropped.len());
+                self.release(&dropped);
+            }
+            Next::Entry(Entry::Passed(seq)) => {
+                if let Some(cursor) = &mut self.cursor {
+                    cursor.pass(seq);
+                }
+            }
+            Next::Nothing => {}
+            Next::End => return false,
+        }
+        true
+    }
+
+    /// Sends a parcel; when there is no time for it, why not.
+    fn send(&mut self, parcel: &Parcel) -> Option<String> {
+        match self.deliver(parcel) {
+            Outcome::Delivered => {
+                log::debug!("delivered to {}: {}", self.target.name, title(parcel));
+                self.target.tally.messages.add(1);
+                self.target.tally.delivered.add(parcel.letters().len());
+                self.dispatcher.settled(true, Now::read());
+            }
+            Outcome::Failed(reason) => {
+                log::error!("deliver to {}: {reason}; gave up '{}'", self.target.name, title(parcel));
+                parcel.letters().iter().for_each(|letter| self.bury(letter, &reason));
+                self.dispatcher.settled(false, Now::read());
+            }
+            Outcome::OutOfTime(reason) => return Some(reason),
+        }
+        self.release(parcel.letters());
+        None
+    }
+
+    fn release(&mut self, letters: &[Arc<Letter>]) {
+        if let Some(cursor) = &mut self.cursor {
+            letters.iter().filter_map(|letter| letter.record.seq).for_each(|seq| cursor.release(seq));
+        }
+    }
+
+    /// Tries until it succeeds or there is no more point in it.
+    fn deliver(&mut self, parcel: &Parcel) -> Outcome {
+        let Policy { timeout, retry_for, .. } = self.target.policy;
+        let started = Instant::now();
+        let mut ceilings = backoff::ceilings();
+        loop {
+            let deadline = self.target.queue.deadline(self.failing.is_some());
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                let reason = self.failing.clone();
+                return Outcome::OutOfTime(reason.unwrap_or_else(|| "it was time to stop".to_owned()));
+            }
+            // An attempt of a channel that works gets all its time: cut short, it might have arrived all the same.
+            let timeout = left.filter(|_| self.failing.is_some()).map_or(timeout, |left| left.min(timeout));
+            let (reason, retry_after) = match self.target.channel.deliver(parcel, timeout) {
+                Ok(receipt) => {
+                    log::debug!("{}: {}", self.target.name, receipt.0);
+                    if self.failing.take().is_some() {
+                        log::info!("deliver to {}: it works again", self.target.name);
+                    }
+                    return Outcome::Delivered;
+                }
+                // The channel works: it said no.
+                Err(Failure::Permanent { reason }) => {
+                    self.failing = None;
+                    self.target.tally.failed.add(1);
+                    return Outcome::Failed(reason);
+                }
+                Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
+            };
+            self.target.tally.failed.add(1);
+            self.failing = Some(reason.clone());
+            let ceiling = ceilings.next().unwrap_or(backoff::LONGEST);
+            let pause = backoff::jitter(ceiling).max(retry_after.min(LONGEST_WISH));
+            if started.elapsed() + pause >= retry_for {
+                return Outcome::Failed(reason);
+            }
+            log::warn!("deliver to {}: {reason}; next attempt in {pause:.1?}", self.target.name);
+            if let Some(cursor) = &mut self.cursor {
+                cursor.write(Instant::now());
+            }
+            if !self.target.queue.pause(pause) {
+                return Outcome::OutOfTime(reason);
+            }
+            self.target.tally.retried.add(1);
+        }
+    }
+
+    /// There is no time for this parcel and what comes after it: it stays in the spool, or goes to the dead letters.
+    fn keep(&mut self, parcel: Parcel, reason: &str) {
+        let dispatcher = std::mem::replace(&mut self.dispatcher, Dispatcher::new(&self.target.policy));
+        let mut letters = parcel.letters().to_vec();
+        letters.extend(dispatcher.into_letters());
+        let name = &self.target.name;
+        if let Some(cursor) = &self.cursor {
+            let letters = letters.len() + self.target.queue.count(|letter| !cursor.covers(letter.record.seq));
+            let stay = if letters == 1 { "record stays" } else { "records stay" };
+            log::warn!("deliver to {name}: {reason}; {letters} {stay} in the spool for the next start");
+            return;
+        }
+        loop {
+            match self.target.queue.pop(None) {
+                Next::Entry(Entry::Letter(letter)) => letters.push(letter),
+                Next::Entry(Entry::Passed(_)) | Next::Nothing => {}
+                Next::End => break,
+            }
+        }
+        let records = if letters.len() == 1 { "record" } else { "records" };
+        log::error!("deliver to {name}: {reason}; gave up {} {records}", letters.len());
+        letters.iter().for_each(|letter| self.bury(letter, reason));
+    }
+
+    /// Puts a letter where it can be found: the dead letter file, or where messages go.
+    fn bury(&mut self, letter: &Letter, reason: &str) {
+        self.buried += 1;
+        self.target.tally.dead.add(1);
+        let buried =
+            self.target.dead_letter.as_ref().map(|dead| dead.write(letter, &self.target.name, reason));
+        let why_here = match buried {
+            Some(Ok(())) => return,
+            Some(Err(error)) => format!("{error:#}"),
+            None => "there is no --dead-letter".to_owned(),
+        };
+        log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
+    }
+}
+
+fn title(parcel: &Parcel) -> String {
+    let record = parcel.record();
+    let serial = record.serial.map_or(String::new(), |serial| format!(" (serial {serial})"));
+    format!("{} {}{serial}", describe::subject(record), describe::what(record))
+}
