@@ -127,7 +127,7 @@ mod tests {
     use crate::parcel::parcel;
 
     fn payload_of(json: &str) -> Value {
-        payload(&Message::of(&parcel(json).record))
+        payload(&Message::of(parcel(json).record()))
     }
 
     #[test]
