@@ -77,6 +77,11 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
+    /// For a program whose own options for it have other names.
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        Self { quiet, verbose }
+    }
+
     /// The option that asks for it; none for the usual.
     pub fn option(self) -> Option<&'static str> {
         match self {

@@ -66,12 +66,22 @@ pub struct Args {
     #[arg(long, global = true, help_heading = "Spool")]
     pub(crate) from_start: bool,
 
-    /// Which messages to write to standard error
-    #[command(flatten)]
-    pub(crate) verbosity: cli::Verbosity,
+    /// Say nothing but errors
+    // Without the usual long form: --quiet is for the hours of the night.
+    #[arg(short = 'q', global = true, conflicts_with = "verbose", help_heading = "Messages")]
+    errors_only: bool,
+
+    /// Say more about what is being done
+    #[arg(short, long, global = true, help_heading = "Messages")]
+    verbose: bool,
 }
 
 impl Args {
+    /// Which messages to write to standard error.
+    pub(crate) fn verbosity(&self) -> cli::Verbosity {
+        cli::Verbosity::new(self.errors_only, self.verbose)
+    }
+
     /// The spool to use; none for a dry run, and an empty variable is as good as none.
     pub(crate) fn spool(&self) -> Option<PathBuf> {
         let variable =

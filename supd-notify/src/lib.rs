@@ -47,7 +47,7 @@ const NAME: &str = "supd-notify";
 /// was no record), 2 for wrong usage.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    args.verbosity.start(NAME);
+    args.verbosity().start(NAME);
     cli::run(NAME, || notify(&args))
 }
 
