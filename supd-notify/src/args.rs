@@ -66,6 +66,10 @@ pub struct Args {
     #[arg(long, global = true, help_heading = "Spool")]
     pub(crate) from_start: bool,
 
+    /// Where to remember what was told and what is still open; with a spool, its own state/ is usual
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Spool")]
+    pub(crate) state: Option<PathBuf>,
+
     /// Say nothing but errors
     // Without the usual long form: --quiet is for the hours of the night.
     #[arg(short = 'q', global = true, conflicts_with = "verbose", help_heading = "Messages")]

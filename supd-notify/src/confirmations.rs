@@ -1,6 +1,6 @@
 //! How far a consumer has got, and when that is worth writing down. It never reads a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// The cursor is written at most so often; what was delivered since then is delivered again after a crash.
@@ -18,6 +18,10 @@ pub(crate) struct Confirmations {
     highest: u64,
     /// What came and waits, and how many records have that number.
     waiting: BTreeMap<u64, usize>,
+    /// What waited in an earlier program, and will come again unless a filter was changed.
+    expected: BTreeSet<u64>,
+    /// The largest number that came to that, and what of it waited.
+    earlier: (u64, BTreeSet<u64>),
     /// What the cursor says; `None` before it says anything.
     written: Option<u64>,
     /// It is not written before this.
@@ -28,13 +32,34 @@ impl Confirmations {
     /// Begins where the cursor is or, where there is none, after this number.
     pub(crate) fn new(written: Option<u64>, otherwise: u64, now: Instant) -> Self {
         let handled = written.unwrap_or(otherwise);
-        Self { handled, highest: handled, waiting: BTreeMap::new(), written, not_before: now }
+        Self {
+            handled,
+            highest: handled,
+            waiting: BTreeMap::new(),
+            expected: BTreeSet::new(),
+            earlier: (handled, BTreeSet::new()),
+            written,
+            not_before: now,
+        }
+    }
+
+    /// Goes on where an earlier program was, to which this number was the largest that came, and these waited.
+    pub(crate) fn resume(&mut self, highest: u64, waiting: impl IntoIterator<Item = u64>) {
+        self.expected = waiting.into_iter().filter(|seq| *seq > self.handled).collect();
+        self.highest = self.highest.max(highest);
+        self.earlier = (self.highest, self.expected.clone());
+    }
+
+    /// Whether it was dealt with before our time.
+    pub(crate) fn was_dealt_with(&self, seq: u64) -> bool {
+        let (highest, waiting) = &self.earlier;
+        seq <= *highest && !waiting.contains(&seq)
     }
 
     /// A record with this number has come, and waits.
     pub(crate) fn hold(&mut self, seq: u64) {
-        self.highest = self.highest.max(seq);
         *self.waiting.entry(seq).or_default() += 1;
+        self.came(seq);
     }
 
     /// It has been dealt with.
@@ -50,13 +75,37 @@ impl Confirmations {
 
     /// Nothing else up to this number will come.
     pub(crate) fn pass(&mut self, seq: u64) {
-        self.highest = self.highest.max(seq);
+        self.came(seq);
         self.move_on();
     }
 
+    fn came(&mut self, seq: u64) {
+        self.highest = self.highest.max(seq);
+        // They come in order, so what was expected before it will not come.
+        while self.expected.first().is_some_and(|expected| *expected <= seq) {
+            self.expected.pop_first();
+        }
+    }
+
     fn move_on(&mut self) {
-        let before_waiting = self.waiting.first_key_value().map(|(seq, _)| seq.saturating_sub(1));
+        let first = self.waiting.keys().next().into_iter().chain(self.expected.first()).min();
+        let before_waiting = first.map(|seq| seq.saturating_sub(1));
         self.handled = self.handled.max(before_waiting.unwrap_or(self.highest));
+    }
+
+    /// What the cursor says.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.unwrap_or(0)
+    }
+
+    /// The largest number that came.
+    pub(crate) fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// The numbers that wait, and those that did and have not come again.
+    pub(crate) fn waiting(&self) -> BTreeSet<u64> {
+        self.waiting.keys().chain(&self.expected).copied().collect()
     }
 
     /// What the cursor does not say yet.
@@ -116,6 +165,21 @@ mod tests {
         confirmations.release(1);
         assert_eq!(confirmations.unwritten(), Some(2));
         confirmations.release(3);
+        assert_eq!(confirmations.unwritten(), Some(9));
+    }
+
+    #[test]
+    fn a_successor_knows_what_was_dealt_with_above_the_watermark() {
+        let mut confirmations = Confirmations::new(Some(3), 0, Instant::now());
+        confirmations.resume(9, [4, 6]);
+        let dealt: Vec<u64> = (1..12).filter(|seq| confirmations.was_dealt_with(*seq)).collect();
+        assert_eq!(dealt, [1, 2, 3, 5, 7, 8, 9]);
+        confirmations.hold(4);
+        confirmations.release(4);
+        // Six has not come again yet.
+        assert_eq!((confirmations.unwritten(), confirmations.waiting()), (Some(5), [6].into()));
+        // A filter took it away.
+        confirmations.pass(7);
         assert_eq!(confirmations.unwritten(), Some(9));
     }
 

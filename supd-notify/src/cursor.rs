@@ -7,6 +7,7 @@ use supd_core::spool::{self, Asked, Consumer, ConsumerName};
 
 use crate::confirmations::Confirmations;
 use crate::queue::Queue;
+use crate::state::State;
 
 /// How often we ask whether an earlier process has ended.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -16,11 +17,9 @@ const SAY_AFTER: Duration = Duration::from_secs(1);
 /// The consumer of a spool that we are.
 pub(crate) struct Cursor {
     consumer: Consumer,
-    /// Everything up to here was dealt with before our time.
-    start: u64,
     confirmations: Confirmations,
-    /// How many records were, since this was last said.
-    skipped: u64,
+    /// How many records were dealt with before our time, since this was last said, and the last of them.
+    skipped: (u64, u64),
     is_failing: bool,
     has_told_of_unnumbered: bool,
 }
@@ -42,9 +41,8 @@ impl Cursor {
         let now = Instant::now();
         let mut cursor = Self {
             consumer,
-            start: position.unwrap_or(begin),
             confirmations: Confirmations::new(position, begin, now),
-            skipped: 0,
+            skipped: (0, 0),
             is_failing: false,
             has_told_of_unnumbered: false,
         };
@@ -55,13 +53,14 @@ impl Cursor {
 
     /// Whether this number was dealt with before our time.
     pub(crate) fn covers(&self, seq: Option<u64>) -> bool {
-        seq.is_some_and(|seq| seq <= self.start)
+        seq.is_some_and(|seq| self.confirmations.was_dealt_with(seq))
     }
 
     /// Whether a record with this number is to be passed over, because it was dealt with before our time.
     pub(crate) fn skips(&mut self, seq: Option<u64>) -> bool {
-        if self.covers(seq) {
-            self.skipped += 1;
+        if let Some(seq) = seq.filter(|seq| self.confirmations.was_dealt_with(*seq)) {
+            self.confirmations.pass(seq);
+            self.skipped = (self.skipped.0 + 1, seq);
             return true;
         }
         self.tell_of_skipped();
@@ -75,10 +74,32 @@ impl Cursor {
     }
 
     fn tell_of_skipped(&mut self) {
-        let skipped = std::mem::take(&mut self.skipped);
+        let (skipped, last) = std::mem::take(&mut self.skipped);
         if skipped > 0 {
-            log::debug!("skipped {skipped} records up to seq {}: they have been dealt with", self.start);
+            log::debug!("skipped {skipped} records up to seq {last}: they have been dealt with");
         }
+    }
+
+    /// Goes on where an earlier program was, unless the cursor was moved back since, to have records again.
+    pub(crate) fn resume(&mut self, state: &State) {
+        if self.confirmations.written() >= state.cursor {
+            self.confirmations.resume(state.highest, state.waiting.iter().copied());
+        }
+    }
+
+    /// Notes what a successor has to know. When nothing waits, the cursor says all.
+    pub(crate) fn describe(&self, state: &mut State) {
+        let waiting = self.confirmations.waiting();
+        if !waiting.is_empty() {
+            state.cursor = self.confirmations.written();
+            state.highest = self.confirmations.highest();
+            state.waiting = waiting.into_iter().collect();
+        }
+    }
+
+    /// The largest number that came.
+    pub(crate) fn highest(&self) -> u64 {
+        self.confirmations.highest()
     }
 
     /// A record with this number has come, and waits.
@@ -99,13 +120,6 @@ impl Cursor {
     /// When there is something to write.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.confirmations.due()
-    }
-
-    /// Writes what there is to write, if it is time.
-    pub(crate) fn write_when_due(&mut self, now: Instant) {
-        if self.due().is_some_and(|due| due <= now) {
-            self.write(now);
-        }
     }
 
     /// Writes what there is to write. That it cannot be written is no reason not to deliver: the worst that can come of

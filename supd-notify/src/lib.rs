@@ -18,10 +18,15 @@ mod queue;
 mod quiet;
 mod router;
 mod secret;
+mod state;
 mod tally;
 mod target;
 mod template;
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -53,7 +58,7 @@ pub fn main() -> ExitCode {
 
 fn notify(args: &Args) -> anyhow::Result<u8> {
     // Nothing that we or a program of ours prints may reach supervisord.
-    if !args.dry_run || ancestry::is_supervisords_pipe(std::io::stdout()) {
+    if !args.dry_run || ancestry::is_supervisords_pipe(io::stdout()) {
         stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
     }
     let (targets, router) = prepare(args)?;
@@ -74,7 +79,7 @@ fn prepare(args: &Args) -> anyhow::Result<(Vec<Target>, Router)> {
     }
     let place =
         spool.map(|spool| Place { spool, consumer: args.consumer.clone(), from_start: args.from_start });
-    let target = target(channel, policy, args, dead_letter.map(Arc::new), place);
+    let target = target(channel, policy, args, dead_letter.map(Arc::new), place)?;
     let router = Router::to_all(vec![Arc::clone(&target.queue)]);
     Ok((vec![target], router))
 }
@@ -85,15 +90,31 @@ fn target(
     args: &Args,
     dead_letter: Option<Arc<DeadLetter>>,
     place: Option<Place>,
-) -> Target {
-    Target {
+) -> anyhow::Result<Target> {
+    Ok(Target {
         name: channel.name().to_owned(),
         channel,
         policy,
         queue: Arc::new(Queue::new(args.drain_timeout)),
         dead_letter,
+        state: state(args, place.as_ref())?,
         place,
         tally: Arc::new(Tally::default()),
+    })
+}
+
+/// Where a target remembers what a successor has to know.
+fn state(args: &Args, place: Option<&Place>) -> anyhow::Result<Option<PathBuf>> {
+    if let Some(path) = &args.state {
+        return Ok(Some(path.clone()).filter(|_| !args.dry_run));
+    }
+    let Some(Place { spool, consumer, .. }) = place else { return Ok(None) };
+    let directory = spool.join("state");
+    match DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("create directory '{}'", directory.display()))
+        }
+        _ => Ok(Some(directory.join(consumer.as_str()))),
     }
 }
 

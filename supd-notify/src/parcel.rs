@@ -1,6 +1,8 @@
 //! What goes to a channel at once: a record that came, or one of our own about several.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use supd_core::Record;
 
@@ -23,12 +25,14 @@ impl Letter {
 pub(crate) struct Parcel {
     content: Arc<Letter>,
     letters: Vec<Arc<Letter>>,
+    /// How many problems its process had in such a span, if that is known and worth telling.
+    pub(crate) lately: Option<(usize, Duration)>,
 }
 
 impl Parcel {
     /// A letter as it came.
     pub(crate) fn of(letter: Arc<Letter>) -> Self {
-        Self { content: Arc::clone(&letter), letters: vec![letter] }
+        Self { content: Arc::clone(&letter), letters: vec![letter], lately: None }
     }
 
     /// A record of our own that tells of these letters.
@@ -36,7 +40,7 @@ impl Parcel {
         let mut line = Vec::new();
         record.write_line(&mut line);
         line.pop();
-        Self { content: Letter { record, line }.into(), letters }
+        Self { content: Letter { record, line }.into(), letters, lately: None }
     }
 
     /// What to tell.
@@ -52,6 +56,13 @@ impl Parcel {
     /// The letters that are dealt with once it is told.
     pub(crate) fn letters(&self) -> &[Arc<Letter>] {
         &self.letters
+    }
+
+    /// The processes that it tells of: host, server, group and name of each.
+    pub(crate) fn processes(&self) -> Vec<[String; 4]> {
+        let letters = self.letters.iter().map(|letter| &letter.record);
+        let keys: BTreeSet<_> = letters.chain([self.record()]).filter_map(Record::process_key).collect();
+        keys.into_iter().collect()
     }
 }
 

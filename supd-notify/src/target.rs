@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use supd_core::describe;
+use supd_core::{Record, describe};
 use supd_core::spool::ConsumerName;
 
 use crate::backoff;
@@ -17,10 +17,16 @@ use crate::dispatch::Dispatcher;
 use crate::parcel::{Letter, Parcel};
 use crate::policy::Policy;
 use crate::queue::{Entry, Next, Queue};
+use crate::state::{State, StateFile};
 use crate::tally::Tally;
 
 /// A server may ask for more patience, but not for so much that it comes to silence.
 const LONGEST_WISH: Duration = Duration::from_secs(3600);
+
+/// The state is written at most so often.
+const WRITE_PAUSE: Duration = Duration::from_millis(100);
+/// After an attempt that failed.
+const WRITE_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Where a target's records are numbered, and under which name it confirms them.
 #[derive(Debug, Clone)]
@@ -39,6 +45,8 @@ pub(crate) struct Target {
     pub(crate) queue: Arc<Queue>,
     pub(crate) dead_letter: Option<Arc<DeadLetter>>,
     pub(crate) place: Option<Place>,
+    /// Where it keeps what it has to remember.
+    pub(crate) state: Option<PathBuf>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -60,8 +68,18 @@ impl Target {
                 Some(cursor)
             }
         };
-        let dispatcher = Dispatcher::new(&self.policy);
-        Ok(Courier { target: self, cursor, dispatcher, failing: None, buried: 0 }.deliver_all())
+        let dispatcher = Dispatcher::new(self.policy.clone());
+        let mut courier = Courier {
+            memory: None,
+            target: self,
+            cursor,
+            dispatcher,
+            held: Vec::new(),
+            failing: None,
+            buried: 0,
+        };
+        courier.remember()?;
+        Ok(courier.deliver_all())
     }
 }
 
@@ -69,11 +87,22 @@ impl Target {
 struct Courier {
     target: Target,
     cursor: Option<Cursor>,
+    memory: Option<Memory>,
     dispatcher: Dispatcher,
+    /// Letters that an earlier program left in its state, and that still wait.
+    held: Vec<Arc<Letter>>,
     /// Why the last attempt did not succeed, if it did not.
     failing: Option<String>,
     /// How many records became dead letters.
     buried: u64,
+}
+
+/// The state's file, and when to write it.
+struct Memory {
+    file: StateFile,
+    due: Option<Instant>,
+    written: Instant,
+    is_failing: bool,
 }
 
 /// What became of a parcel.
@@ -86,6 +115,28 @@ enum Outcome {
 }
 
 impl Courier {
+    /// Goes on where an earlier program was.
+    fn remember(&mut self) -> anyhow::Result<()> {
+        let Some(path) = &self.target.state else { return Ok(()) };
+        let (file, state) = StateFile::open(path)?;
+        let now = Now::read();
+        if let Some(cursor) = &mut self.cursor {
+            cursor.resume(&state);
+        }
+        self.dispatcher.restore(state.dispatcher, now);
+        for line in state.held {
+            match Record::from_line(line.as_bytes()) {
+                Ok(record) => self.held.push(Letter::new(record, line.into_bytes()).into()),
+                Err(error) => log::error!("read state '{}': {error} in '{line}'; skipped", path.display()),
+            }
+        }
+        self.memory = Some(Memory { file, due: None, written: now.instant, is_failing: false });
+        for letter in self.held.clone() {
+            self.take(letter);
+        }
+        Ok(())
+    }
+
     fn deliver_all(mut self) -> u64 {
         let mut ended = false;
         loop {
@@ -96,29 +147,65 @@ impl Courier {
                     break;
                 }
             }
-            if ended || self.dispatcher.is_full() {
-                self.dispatcher.flush();
+            let now = Now::read();
+            if ended {
+                self.dispatcher.flush(self.can_keep(), now);
+            } else if self.dispatcher.is_full() {
+                self.dispatcher.hurry(now);
             }
-            if let Some(parcel) = self.dispatcher.next(Now::read()) {
+            if let Some(parcel) = self.dispatcher.next(now) {
                 if let Some(reason) = self.send(&parcel) {
-                    self.keep(parcel, &reason);
+                    self.keep(Some(parcel), &reason);
                     break;
                 }
             } else if ended {
+                self.keep(None, "their time has not come");
                 break;
             } else {
-                let due = self.dispatcher.due();
-                let write = self.cursor.as_ref().and_then(Cursor::due);
-                ended = !self.take_next(due.into_iter().chain(write).min());
+                let write = self.memory.as_ref().and_then(|memory| memory.due);
+                let confirm = self.cursor.as_ref().and_then(Cursor::due);
+                ended = !self.take_next(self.dispatcher.due().into_iter().chain(write).chain(confirm).min());
             }
-            if let Some(cursor) = &mut self.cursor {
-                cursor.write_when_due(Instant::now());
-            }
+            self.write_when_due(Instant::now());
         }
+        self.write();
         if let Some(cursor) = self.cursor {
             cursor.close();
         }
         self.buried
+    }
+
+    /// Whether what waits can go on waiting when we end.
+    fn can_keep(&self) -> bool {
+        self.cursor.is_some() || self.memory.is_some()
+    }
+
+    /// Writes what a successor has to know, if it is time: the state first, because what the cursor covers is not seen
+    /// again.
+    fn write_when_due(&mut self, now: Instant) {
+        let due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        if due(self.memory.as_ref().and_then(|memory| memory.due)) || due(self.cursor.as_ref().and_then(Cursor::due))
+        {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let now = Now::read();
+        if let Some(memory) = &mut self.memory {
+            let highest = self.cursor.as_ref().map_or(0, Cursor::highest);
+            let mut state =
+                State { dispatcher: self.dispatcher.snapshot(highest, now), ..State::default() };
+            if let Some(cursor) = &self.cursor {
+                cursor.describe(&mut state);
+            }
+            let line = |letter: &Arc<Letter>| String::from_utf8_lossy(&letter.line).into_owned();
+            state.held = self.held.iter().map(line).collect();
+            memory.write(&state, now.instant);
+        }
+        if let Some(cursor) = &mut self.cursor {
+            cursor.write(now.instant);
+        }
     }
 
     /// Takes what comes next, if it comes until then, or at all; false at the end.
@@ -131,10 +218,7 @@ impl Courier {
                 if let (Some(cursor), Some(seq)) = (&mut self.cursor, letter.record.seq) {
                     cursor.hold(seq);
                 }
-                self.dispatcher.take(letter, Now::read());
-                let dropped = self.dispatcher.dropped();
-                self.target.tally.dropped.add(dropped.len());
-                self.release(&dropped);
+                self.take(letter);
             }
             Next::Entry(Entry::Passed(seq)) => {
                 if let Some(cursor) = &mut self.cursor {
@@ -147,6 +231,13 @@ impl Courier {
         true
     }
 
+    fn take(&mut self, letter: Arc<Letter>) {
+        self.dispatcher.take(letter, Now::read());
+        let dropped = self.dispatcher.dropped();
+        self.target.tally.dropped.add(dropped.len());
+        self.release(&dropped);
+    }
+
     /// Sends a parcel; when there is no time for it, why not.
     fn send(&mut self, parcel: &Parcel) -> Option<String> {
         match self.deliver(parcel) {
@@ -154,12 +245,11 @@ impl Courier {
                 log::debug!("delivered to {}: {}", self.target.name, title(parcel));
                 self.target.tally.messages.add(1);
                 self.target.tally.delivered.add(parcel.letters().len());
-                self.dispatcher.settled(true, Now::read());
+                self.dispatcher.arrived(Now::read());
             }
             Outcome::Failed(reason) => {
                 log::error!("deliver to {}: {reason}; gave up '{}'", self.target.name, title(parcel));
                 parcel.letters().iter().for_each(|letter| self.bury(letter, &reason));
-                self.dispatcher.settled(false, Now::read());
             }
             Outcome::OutOfTime(reason) => return Some(reason),
         }
@@ -167,7 +257,12 @@ impl Courier {
         None
     }
 
+    /// These letters have been dealt with.
     fn release(&mut self, letters: &[Arc<Letter>]) {
+        if let Some(memory) = &mut self.memory {
+            memory.due.get_or_insert(memory.written + WRITE_PAUSE);
+        }
+        self.held.retain(|held| !letters.iter().any(|letter| Arc::ptr_eq(held, letter)));
         if let Some(cursor) = &mut self.cursor {
             letters.iter().filter_map(|letter| letter.record.seq).for_each(|seq| cursor.release(seq));
         }
@@ -211,9 +306,7 @@ impl Courier {
                 return Outcome::Failed(reason);
             }
             log::warn!("deliver to {}: {reason}; next attempt in {pause:.1?}", self.target.name);
-            if let Some(cursor) = &mut self.cursor {
-                cursor.write(Instant::now());
-            }
+            self.write();
             if !self.target.queue.pause(pause) {
                 return Outcome::OutOfTime(reason);
             }
@@ -221,16 +314,20 @@ impl Courier {
         }
     }
 
-    /// There is no time for this parcel and what comes after it: it stays in the spool, or goes to the dead letters.
-    fn keep(&mut self, parcel: Parcel, reason: &str) {
-        let dispatcher = std::mem::replace(&mut self.dispatcher, Dispatcher::new(&self.target.policy));
-        let mut letters = parcel.letters().to_vec();
-        letters.extend(dispatcher.into_letters());
+    /// There is no time for this parcel and what comes after it: it stays in the spool or in the state, or goes to the
+    /// dead letters.
+    fn keep(&mut self, parcel: Option<Parcel>, reason: &str) {
+        let mut letters = parcel.map_or(Vec::new(), |parcel| parcel.letters().to_vec());
+        letters.extend(self.dispatcher.waiting());
         let name = &self.target.name;
+        let stay = |count: usize, place: &str| {
+            let stay = if count == 1 { "record stays" } else { "records stay" };
+            if count > 0 {
+                log::warn!("deliver to {name}: {reason}; {count} {stay} in the {place} for the next start");
+            }
+        };
         if let Some(cursor) = &self.cursor {
-            let letters = letters.len() + self.target.queue.count(|letter| !cursor.covers(letter.record.seq));
-            let stay = if letters == 1 { "record stays" } else { "records stay" };
-            log::warn!("deliver to {name}: {reason}; {letters} {stay} in the spool for the next start");
+            stay(letters.len() + self.target.queue.count(|letter| !cursor.covers(letter.record.seq)), "spool");
             return;
         }
         loop {
@@ -240,9 +337,14 @@ impl Courier {
                 Next::End => break,
             }
         }
-        let records = if letters.len() == 1 { "record" } else { "records" };
-        log::error!("deliver to {name}: {reason}; gave up {} {records}", letters.len());
-        letters.iter().for_each(|letter| self.bury(letter, reason));
+        if self.memory.is_some() {
+            stay(letters.len(), "state");
+            self.held = letters;
+        } else if !letters.is_empty() {
+            let records = if letters.len() == 1 { "record" } else { "records" };
+            log::error!("deliver to {name}: {reason}; gave up {} {records}", letters.len());
+            letters.iter().for_each(|letter| self.bury(letter, reason));
+        }
     }
 
     /// Puts a letter where it can be found: the dead letter file, or where messages go.
@@ -257,6 +359,23 @@ impl Courier {
             None => "there is no --dead-letter".to_owned(),
         };
         log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
+    }
+}
+
+impl Memory {
+    /// Writes the state. That it cannot be written is no reason not to deliver.
+    fn write(&mut self, state: &State, now: Instant) {
+        self.due = None;
+        self.written = now;
+        match self.file.write(state) {
+            Ok(()) => self.is_failing = false,
+            Err(error) => {
+                self.due = Some(now + WRITE_PAUSE_AFTER_FAILURE);
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    log::warn!("{error:#}; until it can be, a restart does not know what was told");
+                }
+            }
+        }
     }
 }
 

@@ -1,0 +1,126 @@
+//! What a dispatcher has to remember across a restart: who was told what, and what is still open. Times are the wall's.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use supd_core::describe::Severity;
+
+use super::group::{Group, Name};
+use super::trouble::{Key, Process, Trouble};
+use super::{Dispatcher, Timer};
+use crate::clock::Now;
+
+/// A dispatcher without what it holds.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Snapshot {
+    /// Problems up to this number have been counted.
+    counted: u64,
+    hears_of_recoveries: bool,
+    groups: Vec<GroupState>,
+    troubles: Vec<TroubleState>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct GroupState {
+    name: Name,
+    told: String,
+    interval_ms: u64,
+    worst: Option<String>,
+    recovered: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct TroubleState {
+    host: String,
+    server: String,
+    groupname: String,
+    processname: String,
+    since: String,
+    count: u64,
+    what: String,
+    severity: String,
+    announced: bool,
+    remind: Option<String>,
+}
+
+impl Dispatcher {
+    /// What is to be remembered; `counted` is the largest number taken.
+    pub(crate) fn snapshot(&self, counted: u64, now: Now) -> Snapshot {
+        let wall = |instant: Instant| format!("{:.3}", now.wall_at(instant));
+        let group = |(name, group): (&Name, &Group)| {
+            Some(GroupState {
+                name: name.clone(),
+                told: wall(group.told?),
+                interval_ms: group.interval.as_millis().try_into().unwrap_or(u64::MAX),
+                worst: group.worst.map(|worst| worst.name().to_owned()),
+                recovered: group.recovered.map(wall),
+            })
+        };
+        let trouble = |(key, process): (&Key, &Process)| {
+            let trouble = process.trouble.as_ref()?;
+            let [host, server, groupname, processname] = key.clone();
+            Some(TroubleState {
+                host,
+                server,
+                groupname,
+                processname,
+                since: trouble.since.to_string(),
+                count: trouble.count,
+                what: trouble.what.clone(),
+                severity: trouble.severity.name().to_owned(),
+                announced: trouble.announced,
+                remind: trouble.remind.map(wall),
+            })
+        };
+        let mut groups: Vec<GroupState> = self.groups.iter().filter_map(group).collect();
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        let mut troubles: Vec<TroubleState> = self.processes.iter().filter_map(trouble).collect();
+        troubles.sort_by(|one, other| one.since.cmp(&other.since).then(one.processname.cmp(&other.processname)));
+        let counted = if troubles.is_empty() { 0 } else { counted };
+        Snapshot { counted, hears_of_recoveries: self.hears_of_recoveries, groups, troubles }
+    }
+
+    /// Goes on where an earlier one was.
+    pub(crate) fn restore(&mut self, snapshot: Snapshot, now: Now) {
+        self.counted = snapshot.counted;
+        self.hears_of_recoveries = snapshot.hears_of_recoveries;
+        for state in snapshot.groups {
+            let Some(told) = moment(&state.told) else { continue };
+            let interval = Duration::from_millis(state.interval_ms);
+            let mut group = Group::default();
+            group.told = Some(now.past(told));
+            group.interval = interval.clamp(self.policy.group_interval, self.policy.group_interval_max);
+            group.worst = state.worst.as_deref().map(severity);
+            group.recovered = state.recovered.as_deref().and_then(moment).map(|at| now.past(at));
+            self.timers.push(std::cmp::Reverse((group.calm(now.instant), Timer::Group(state.name.clone()))));
+            self.groups.insert(state.name, group);
+        }
+        for state in snapshot.troubles {
+            let Some(since) = moment(&state.since) else { continue };
+            let key = [state.host, state.server, state.groupname, state.processname];
+            let remind = state.remind.as_deref().and_then(moment).map(|at| now.at(at));
+            let trouble = Trouble {
+                since,
+                count: state.count,
+                what: state.what,
+                severity: severity(&state.severity),
+                announced: state.announced,
+                remind,
+                end: None,
+            };
+            self.timers.extend(remind.map(|at| std::cmp::Reverse((at, Timer::Process(key.clone())))));
+            self.processes.entry(key).or_default().trouble = Some(trouble);
+        }
+    }
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+fn severity(name: &str) -> Severity {
+    let all = [Severity::Good, Severity::Warning, Severity::Error, Severity::Critical];
+    all.into_iter().find(|severity| severity.name() == name).unwrap_or(Severity::Info)
+}

@@ -1,0 +1,145 @@
+//! A process in trouble: since when, how often lately, and whether it is over. It never reads a clock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use supd_core::describe::{self, Severity};
+use supd_core::{Kind, Record, State};
+
+use crate::clock::Now;
+use crate::parcel::{Letter, Parcel};
+
+/// What "lately" means.
+pub(super) const LATELY: Duration = Duration::from_secs(3600);
+
+/// More than that in an hour are told as so many.
+const MAX_RECENT: usize = 1000;
+
+/// What tells processes apart: host, server, group, name.
+pub(super) type Key = [String; 4];
+
+/// What is known of a process.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    /// When its problems of the last hour came.
+    recent: VecDeque<Instant>,
+    /// What has not been resolved.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// A problem that is not over, and those after it.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    /// When it began.
+    pub(super) since: Timestamp,
+    /// How many problems there have been.
+    pub(super) count: u64,
+    /// What was last.
+    pub(super) what: String,
+    pub(super) severity: Severity,
+    /// Whether anybody was told, or will be.
+    pub(super) announced: bool,
+    /// When to remind of it.
+    pub(super) remind: Option<Instant>,
+    /// The end of it, if it lasts until then.
+    pub(super) end: Option<End>,
+}
+
+/// What ends a trouble.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub(super) letter: Arc<Letter>,
+    pub(super) due: Instant,
+}
+
+impl Process {
+    /// Counts a problem; whether it is new depends on the caller, who may have seen it before a restart.
+    pub(super) fn problem(&mut self, record: &Record, is_new: bool, now: Now) -> &mut Trouble {
+        if self.recent.len() == MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now.instant);
+        let trouble = self.trouble.get_or_insert_with(|| Trouble {
+            since: moment(record).unwrap_or(now.wall),
+            count: 0,
+            what: String::new(),
+            severity: Severity::Info,
+            announced: false,
+            remind: None,
+            end: None,
+        });
+        trouble.count += u64::from(is_new || trouble.count == 0);
+        trouble.what = describe::what(record).into_owned();
+        trouble.severity = describe::severity(record);
+        trouble
+    }
+
+    /// How many problems there have been in the last hour.
+    pub(super) fn lately(&mut self, now: Instant) -> usize {
+        while self.recent.front().is_some_and(|at| *at + LATELY <= now) {
+            self.recent.pop_front();
+        }
+        self.recent.len()
+    }
+}
+
+impl Trouble {
+    /// That it is over; the record that ended it is dealt with once this is told.
+    pub(super) fn over(&self, end: &End, now: Now) -> Parcel {
+        let ended = &end.letter.record;
+        let until = moment(ended).unwrap_or(now.wall);
+        let mut record = about(ended, "SUPD_RECOVERED", until);
+        record.seq = ended.seq;
+        record.serial = ended.serial;
+        let extra = &mut record.extra;
+        extra.insert("since".into(), self.since.to_string().into());
+        let downtime = until.duration_since(self.since).as_secs().max(0);
+        extra.insert("downtime".into(), downtime.into());
+        extra.insert("count".into(), self.count.into());
+        if let Some(resolves) = ended.extra.get("resolves") {
+            extra.insert("resolves".into(), resolves.clone());
+        }
+        if ended.kind() == Kind::ProcessState(State::Stopped) {
+            extra.insert("stopped".into(), true.into());
+        }
+        Parcel::about(record, vec![Arc::clone(&end.letter)])
+    }
+
+    /// That it still is not over.
+    pub(super) fn reminder(&self, key: &Key, now: Now) -> Parcel {
+        let [host, server, groupname, processname] = key.clone().map(|text| Some(text).filter(|text| !text.is_empty()));
+        let mut process = Record { host, server, ..Record::default() };
+        process.payload.groupname = groupname;
+        process.payload.processname = processname;
+        let mut record = about(&process, "SUPD_REMINDER", now.wall);
+        let extra = &mut record.extra;
+        extra.insert("since".into(), self.since.to_string().into());
+        extra.insert("what".into(), Value::from(self.what.as_str()));
+        extra.insert("severity".into(), self.severity.name().into());
+        extra.insert("count".into(), self.count.into());
+        Parcel::about(record, Vec::new())
+    }
+}
+
+/// An event of our own about the process of another.
+fn about(record: &Record, eventname: &str, ts: Timestamp) -> Record {
+    let mut own = Record {
+        ts: Some(format!("{ts:.3}")),
+        host: record.host.clone(),
+        boot: record.boot.clone(),
+        server: record.server.clone(),
+        eventname: eventname.to_owned(),
+        ..Record::default()
+    };
+    own.payload.groupname = record.payload.groupname.clone();
+    own.payload.processname = record.payload.processname.clone();
+    own
+}
+
+/// When a record's event was read.
+pub(crate) fn moment(record: &Record) -> Option<Timestamp> {
+    record.ts.as_deref()?.parse().ok()
+}
