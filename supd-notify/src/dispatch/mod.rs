@@ -12,6 +12,9 @@ mod rate;
 mod snapshot;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -67,8 +70,9 @@ pub(crate) struct Dispatcher {
 /// What is to be looked at at a time.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Group(Name),
+    /// First, so that a recovery is told of together with what its group has to tell at the same time.
     Process(Key),
+    Group(Name),
 }
 
 impl Dispatcher {
