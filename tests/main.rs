@@ -1,5 +1,6 @@
 //! The four programs as a person meets them: in a shell, under supd-mock, and under real supervisord.
 
+mod grouping;
 mod harness;
 
 mod bench;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use supd_core::{Record, describe};
 use supd_core::spool::ConsumerName;
+use supd_core::{Record, describe};
 
 use crate::backoff;
 use crate::channel::{Channel, Failure};
@@ -184,7 +184,8 @@ impl Courier {
     /// again.
     fn write_when_due(&mut self, now: Instant) {
         let due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if due(self.memory.as_ref().and_then(|memory| memory.due)) || due(self.cursor.as_ref().and_then(Cursor::due))
+        if due(self.memory.as_ref().and_then(|memory| memory.due))
+            || due(self.cursor.as_ref().and_then(Cursor::due))
         {
             self.write();
         }
@@ -194,8 +195,7 @@ impl Courier {
         let now = Now::read();
         if let Some(memory) = &mut self.memory {
             let highest = self.cursor.as_ref().map_or(0, Cursor::highest);
-            let mut state =
-                State { dispatcher: self.dispatcher.snapshot(highest, now), ..State::default() };
+            let mut state = State { dispatcher: self.dispatcher.snapshot(highest, now), ..State::default() };
             if let Some(cursor) = &self.cursor {
                 cursor.describe(&mut state);
             }
@@ -248,7 +248,9 @@ impl Courier {
                 self.dispatcher.arrived(Now::read());
             }
             Outcome::Failed(reason) => {
-                log::error!("deliver to {}: {reason}; gave up '{}'", self.target.name, title(parcel));
+                let serial =
+                    parcel.record().serial.map_or(String::new(), |serial| format!(" (serial {serial})"));
+                log::error!("deliver to {}: {reason}; gave up '{}'{serial}", self.target.name, title(parcel));
                 parcel.letters().iter().for_each(|letter| self.bury(letter, &reason));
             }
             Outcome::OutOfTime(reason) => return Some(reason),
@@ -327,7 +329,10 @@ impl Courier {
             }
         };
         if let Some(cursor) = &self.cursor {
-            stay(letters.len() + self.target.queue.count(|letter| !cursor.covers(letter.record.seq)), "spool");
+            stay(
+                letters.len() + self.target.queue.count(|letter| !cursor.covers(letter.record.seq)),
+                "spool",
+            );
             return;
         }
         loop {
@@ -380,7 +385,5 @@ impl Memory {
 }
 
 fn title(parcel: &Parcel) -> String {
-    let record = parcel.record();
-    let serial = record.serial.map_or(String::new(), |serial| format!(" (serial {serial})"));
-    format!("{} {}{serial}", describe::subject(record), describe::what(record))
+    format!("{} {}", describe::subject(parcel.record()), describe::what(parcel.record()))
 }

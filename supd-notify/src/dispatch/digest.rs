@@ -29,7 +29,13 @@ pub(super) fn digest(parcels: &[Parcel], now: Timestamp) -> Record {
     let mut rows: Vec<Row<'_>> = Vec::new();
     let mut places = HashMap::new();
     for record in &records {
-        let kind = (describe::subject(record), &record.host, &record.server, &record.eventname, record.payload.expected);
+        let kind = (
+            describe::subject(record),
+            &record.host,
+            &record.server,
+            &record.eventname,
+            record.payload.expected,
+        );
         let ts = record.ts.as_deref();
         let place = *places.entry(kind).or_insert_with(|| {
             rows.push(Row { record, severity: describe::severity(record), count: 0, first: ts, last: ts });
@@ -60,7 +66,10 @@ pub(super) fn digest(parcels: &[Parcel], now: Timestamp) -> Record {
 
 /// A record with what all of these have in common.
 fn shared(records: &[&Record], now: Timestamp) -> Record {
-    fn common<'a>(records: &[&'a Record], field: impl Fn(&'a Record) -> Option<&'a String>) -> Option<String> {
+    fn common<'a>(
+        records: &[&'a Record],
+        field: impl Fn(&'a Record) -> Option<&'a String>,
+    ) -> Option<String> {
         let first = field(records.first()?)?;
         records.iter().all(|record| field(record) == Some(first)).then(|| first.clone())
     }
@@ -87,7 +96,8 @@ impl Row<'_> {
     fn value(&self) -> Value {
         let record = self.record;
         // Which try it was makes no difference here.
-        let mut general = Record { eventname: record.eventname.clone(), extra: record.extra.clone(), ..Record::default() };
+        let mut general =
+            Record { eventname: record.eventname.clone(), extra: record.extra.clone(), ..Record::default() };
         general.payload.expected = record.payload.expected;
         general.payload.channel = record.payload.channel.clone();
         general.payload.r#type = record.payload.r#type.clone();
@@ -124,8 +134,12 @@ mod tests {
 
     #[test]
     fn it_counts_by_process_and_kind_and_lists_the_worst_first() {
-        let parcels =
-            [event("a", "BACKOFF", 1), event("a", "BACKOFF", 2), event("b", "EXITED", 3), event("a", "FATAL", 4)];
+        let parcels = [
+            event("a", "BACKOFF", 1),
+            event("a", "BACKOFF", 2),
+            event("b", "EXITED", 3),
+            event("a", "FATAL", 4),
+        ];
         let digest = digest(&parcels, "2026-01-05T08:01:00Z".parse().unwrap());
         assert_eq!((digest.host.as_deref(), digest.payload.groupname.as_deref()), (Some("db1"), Some("web")));
         assert_eq!((digest.payload.processname.as_deref(), digest.seq), (None, Some(4)));

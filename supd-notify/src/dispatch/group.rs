@@ -195,6 +195,9 @@ mod tests {
         assert_ne!(name(&[Key::Host, Key::Process], "x"), name(&[Key::Host, Key::Process], "y"));
         assert_eq!(name(&[Key::Process], "x"), name(&[Key::Process], "y"));
         assert_eq!(name(&[Key::All], "x"), name(&[Key::All], "y"));
-        assert_eq!(name(&[Key::Process, Key::Severity], "x"), Name(vec![Some("g:a".into()), Some("critical".into())]));
+        assert_eq!(
+            name(&[Key::Process, Key::Severity], "x"),
+            Name(vec![Some("g:a".into()), Some("critical".into())])
+        );
     }
 }

@@ -187,7 +187,8 @@ impl Dispatcher {
     /// `can_stay`, and so does a recovery that has yet to last.
     pub(crate) fn flush(&mut self, can_stay: bool, now: Now) {
         self.release_all(now);
-        self.hurried = !can_stay || self.policy.quiet.and_then(|quiet| quiet.end(now.wall, &self.zone)).is_none();
+        self.hurried =
+            !can_stay || self.policy.quiet.and_then(|quiet| quiet.end(now.wall, &self.zone)).is_none();
         if !can_stay {
             let ending = |(key, process): (&Key, &Process)| {
                 process.trouble.as_ref()?.end.as_ref().map(|_| key.clone())
@@ -399,9 +400,11 @@ fn combine(mut parcels: Vec<Parcel>, now: Now) -> Parcel {
         let key = last.process_key();
         let is_that = |parcel: &Parcel| {
             let record = parcel.record();
-            record.process_key() == key && (is_recovery(record) || describe::severity(record) > Severity::Good)
+            record.process_key() == key
+                && (is_recovery(record) || describe::severity(record) > Severity::Good)
         };
-        parcels.iter().all(is_that) && parcels.iter().filter(|parcel| is_recovery(parcel.record())).count() == 1
+        parcels.iter().all(is_that)
+            && parcels.iter().filter(|parcel| is_recovery(parcel.record())).count() == 1
     });
     let record = match all_of_one {
         Some(last) => last.clone(),

@@ -77,7 +77,8 @@ impl Dispatcher {
         let mut groups: Vec<GroupState> = self.groups.iter().filter_map(group).collect();
         groups.sort_by(|one, other| one.name.cmp(&other.name));
         let mut troubles: Vec<TroubleState> = self.processes.iter().filter_map(trouble).collect();
-        troubles.sort_by(|one, other| one.since.cmp(&other.since).then(one.processname.cmp(&other.processname)));
+        troubles
+            .sort_by(|one, other| one.since.cmp(&other.since).then(one.processname.cmp(&other.processname)));
         let counted = if troubles.is_empty() { 0 } else { counted };
         Snapshot { counted, hears_of_recoveries: self.hears_of_recoveries, groups, troubles }
     }

@@ -277,14 +277,23 @@ fn at_the_end_everything_is_told_unless_it_can_stay_for_its_time() {
         (simulation.story(), simulation.dispatcher.waiting().len())
     };
     assert_eq!(at_the_end(true), ("0 web EXITED, 2 late EXITED, 4 web EXITED".into(), 1));
-    assert_eq!(at_the_end(false), ("0 web EXITED, 2 late EXITED, 4 web EXITED, 4 late RECOVERED 1".into(), 0));
+    assert_eq!(
+        at_the_end(false),
+        ("0 web EXITED, 2 late EXITED, 4 web EXITED, 4 late RECOVERED 1".into(), 0)
+    );
 }
 
 fn options() -> impl Strategy<Value = String> {
     let interval = prop::sample::select(vec!["0s", "1s", "30s"]);
     let rate = prop::sample::select(vec!["none", "2/1m", "20/1m"]);
     let keys = prop::sample::select(vec!["['host','process']", "['all']", "['event']"]);
-    let more = prop::sample::select(vec!["", "resolve = '0s'", "resolve = '5s'", "mute = ['a']", "quiet = '08:01-08:03'"]);
+    let more = prop::sample::select(vec![
+        "",
+        "resolve = '0s'",
+        "resolve = '5s'",
+        "mute = ['a']",
+        "quiet = '08:01-08:03'",
+    ]);
     (interval, rate, keys, more).prop_map(|(interval, rate, keys, more)| {
         format!("group_interval = '{interval}'\nrate = '{rate}'\ngroup_by = {keys}\n{more}")
     })

@@ -110,7 +110,8 @@ impl Trouble {
 
     /// That it still is not over.
     pub(super) fn reminder(&self, key: &Key, now: Now) -> Parcel {
-        let [host, server, groupname, processname] = key.clone().map(|text| Some(text).filter(|text| !text.is_empty()));
+        let [host, server, groupname, processname] =
+            key.clone().map(|text| Some(text).filter(|text| !text.is_empty()));
         let mut process = Record { host, server, ..Record::default() };
         process.payload.groupname = groupname;
         process.payload.processname = processname;
