@@ -79,7 +79,11 @@ fn programs_get_each_record_and_digests_only_when_asked() {
     notify.args(["file", "each"]).write_stdin(input.clone()).assert().success();
     assert_eq!(sandbox.read("each"), (1..=5).map(crash).collect::<String>());
     let mut notify = sandbox.tool("supd-notify");
-    notify.args(["--group-interval", "1h", "--resolve=0s", "file", "some"]).write_stdin(input).assert().success();
+    notify
+        .args(["--group-interval", "1h", "--resolve=0s", "file", "some"])
+        .write_stdin(input)
+        .assert()
+        .success();
     let records = sandbox.records("some");
     assert_eq!(records[0]["eventname"], "PROCESS_STATE_EXITED");
     let last = records.last().unwrap();
@@ -181,8 +185,11 @@ fn what_there_is_no_time_for_stays_in_the_state_and_is_sent_by_the_next() {
 fn in_quiet_hours_it_stays_in_the_spool_and_what_is_muted_is_dropped() {
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(&[]);
-    let quiet = |minutes: i32| sandbox.sh(&format!("TZ=UTC date -d '{minutes} minutes' +%H:%M")).output().unwrap().stdout;
-    let hours = [quiet(-60), quiet(60)].map(|time| String::from_utf8(time).unwrap().trim().to_owned()).join("-");
+    let quiet = |minutes: i32| {
+        sandbox.sh(&format!("TZ=UTC date -d '{minutes} minutes' +%H:%M")).output().unwrap().stdout
+    };
+    let hours =
+        [quiet(-60), quiet(60)].map(|time| String::from_utf8(time).unwrap().trim().to_owned()).join("-");
     let consume = |words: &[&str], input: String| {
         let mut notify = sandbox.tool("supd-notify");
         notify.env("TZ", "UTC").env("SUPD_SLACK_URL", receiver.url("/")).args(["--spool", "spool"]);

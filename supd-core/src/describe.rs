@@ -1,14 +1,19 @@
 //! An event in words: what a person reads in a message or on a terminal.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::kind::{Kind, State};
 use crate::record::Record;
 
 /// How much an event matters to whoever is on call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something happened.
     Info,
@@ -42,7 +47,12 @@ pub fn severity(record: &Record) -> Severity {
         Kind::ProcessState(State::Exited) if record.payload.expected == Some(false) => Severity::Error,
         Kind::Gap => Severity::Error,
         Kind::ProcessState(State::Backoff) => Severity::Warning,
-        Kind::ProcessState(State::Running) => Severity::Good,
+        Kind::ProcessState(State::Running) | Kind::Recovered => Severity::Good,
+        Kind::Digest => Digest::of(record).and_then(|digest| digest.severity).unwrap_or(Severity::Info),
+        Kind::Reminder => {
+            let said = record.extra.get("severity");
+            said.and_then(|name| Severity::deserialize(name).ok()).unwrap_or(Severity::Error)
+        }
         _ => Severity::Info,
     }
 }
@@ -52,24 +62,84 @@ pub fn is_problem(record: &Record) -> bool {
     severity(record) >= Severity::Warning
 }
 
+/// An event as a sentence: whom it is about, and what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// From [`subject`].
+    pub subject: String,
+    /// What stands between them: a space, or a colon before a list; nothing where there is nothing more.
+    pub joint: &'static str,
+    /// From [`what`].
+    pub what: String,
+}
+
+impl Sentence {
+    /// What a record says.
+    pub fn of(record: &Record) -> Self {
+        match Digest::of(record) {
+            Some(digest) => digest.sentence(record),
+            None => Self { subject: subject(record), joint: " ", what: what(record).into_owned() },
+        }
+    }
+
+    /// The whole of it, with the host: `web:web_00 on db1 exited unexpectedly`.
+    pub fn on(&self, host: Option<&str>) -> String {
+        let Self { subject, joint, what } = self;
+        let on = host.map_or(String::new(), |host| format!(" on {host}"));
+        format!("{subject}{on}{joint}{what}")
+    }
+
+    /// The same without the end of what is too long for a title.
+    pub fn shortened(self) -> Self {
+        Self { subject: shorten(self.subject), what: shorten(self.what), ..self }
+    }
+}
+
+/// The longest half of a title, in characters.
+const MAX_HALF: usize = 200;
+
+/// A name is a few words; what a remote client calls its communication may be anything.
+pub(crate) fn shorten(text: String) -> String {
+    match text.char_indices().nth(MAX_HALF) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 /// Whom the event is about: `web` or `web:web_00`, as supervisorctl writes it; a group; supervisord's identifier; or the
 /// spool.
 pub fn subject(record: &Record) -> String {
     let payload = &record.payload;
-    match (payload.groupname.as_deref(), payload.processname.as_deref()) {
-        (Some(group), Some(process)) if group == process => process.to_owned(),
-        (Some(group), Some(process)) => format!("{group}:{process}"),
-        (None, Some(process)) => process.to_owned(),
-        (Some(group), None) => group.to_owned(),
+    let process = process(payload.groupname.as_deref(), payload.processname.as_deref());
+    match (process, Digest::of(record)) {
+        (Some(process), _) => process,
+        (None, Some(digest)) => digest.sentence(record).subject,
         (None, None) if reason_of_gap(record).is_some() => "spool".to_owned(),
         (None, None) => record.server.clone().unwrap_or_else(|| "supervisor".to_owned()),
     }
 }
 
+/// A process or a group, as supervisorctl writes it.
+pub(crate) fn process(group: Option<&str>, process: Option<&str>) -> Option<String> {
+    match (group, process) {
+        (Some(group), Some(process)) if group != process => Some(format!("{group}:{process}")),
+        (group, process) => process.or(group).map(str::to_owned),
+    }
+}
+
 /// What happened, as the rest of a sentence that begins with the [`subject`].
 pub fn what(record: &Record) -> Cow<'static, str> {
+    tell(record, record.payload.tries)
+}
+
+/// The same without what differs from one time to the next (which try it was), so that it can be counted.
+pub fn deed(record: &Record) -> Cow<'static, str> {
+    tell(record, None)
+}
+
+fn tell(record: &Record, tries: Option<u64>) -> Cow<'static, str> {
     let payload = &record.payload;
-    let again = |word: &str| match payload.tries {
+    let again = |word: &str| match tries {
         Some(tries) if tries > 0 => format!("{word} try {tries}"),
         _ => String::new(),
     };
@@ -97,6 +167,11 @@ pub fn what(record: &Record) -> Cow<'static, str> {
         Kind::ProcessGroup if record.eventname.ends_with("REMOVED") => "was removed".into(),
         Kind::ProcessGroup => "was added".into(),
         Kind::Gap => gap(record).into(),
+        Kind::Digest => {
+            Digest::of(record).map_or(String::new(), |digest| digest.sentence(record).what).into()
+        }
+        Kind::Recovered => recovered(record).into(),
+        Kind::Reminder => reminder(record).into(),
         Kind::Mark | Kind::Other => format!("sent {}", record.eventname).into(),
     }
 }
@@ -107,9 +182,92 @@ pub fn details(record: &Record) -> String {
     let parts = [
         payload.from_state.as_ref().map(|state| format!("was {state}")),
         payload.pid.map(|pid| format!("pid {pid}")),
+        exit_status(record).map(|status| {
+            if status.starts_with(|c: char| c.is_ascii_digit()) { format!("status {status}") } else { status }
+        }),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// How the process ended, where an earlier stage has found out (`exitstatus`, as supervisor's getProcessInfo has it):
+/// `1`, `137 (128 + 9: SIGKILL)`, `killed by SIGKILL (9)`.
+pub fn exit_status(record: &Record) -> Option<String> {
+    let status = record.extra.get("exitstatus")?.as_i64()?;
+    Some(match status {
+        // From decode_wait_status in supervisor's options.py, for any signal.
+        -1 => "killed by a signal".to_owned(),
+        // What a shell makes of the death of what it ran.
+        129..=255 => match signal_name(status - 128) {
+            Some(name) => format!("{status} (128 + {}: {name})", status - 128),
+            None => status.to_string(),
+        },
+        0.. => status.to_string(),
+        _ => match signal_name(status.saturating_neg()) {
+            Some(name) => format!("killed by {name} ({})", status.unsigned_abs()),
+            None => format!("killed by signal {}", status.unsigned_abs()),
+        },
+    })
+}
+
+/// Linux's names, from 1 on.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+fn signal_name(number: i64) -> Option<String> {
+    let index = usize::try_from(number.checked_sub(1)?).ok()?;
+    SIGNALS.get(index).map(|name| format!("SIG{name}"))
+}
+
+/// What there is to read beside the sentence: the event's body, the end of the process's log where an earlier stage has
+/// added it (`logtail`), or what a digest lists.
+pub fn text(record: &Record) -> Option<Cow<'_, str>> {
+    let body = record.payload.body.as_deref().map(String::from_utf8_lossy).filter(|body| !body.is_empty());
+    let logtail = || record.extra.get("logtail").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let listed = || Digest::of(record).map(|digest| digest.lines()).filter(|lines| !lines.is_empty());
+    body.or_else(|| logtail().map(Cow::from)).or_else(|| listed().map(|lines| lines.join("\n").into()))
+}
+
+/// A span of time in its two largest units: `5m 3s`, `4h`, `2d 3h`.
+pub fn span(span: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let seconds = span.as_secs();
+    let Some(largest) = UNITS.iter().position(|(size, _)| seconds >= *size) else {
+        return "less than 1s".to_owned();
+    };
+    let (size, unit) = UNITS[largest];
+    let rest = UNITS.get(largest + 1).map(|(next, unit)| (seconds % size / next, unit));
+    match rest {
+        Some((rest, smaller)) if rest > 0 => format!("{}{unit} {rest}{smaller}", seconds / size),
+        _ => format!("{}{unit}", seconds / size),
+    }
+}
+
+fn recovered(record: &Record) -> String {
+    let downtime = record.extra.get("downtime").and_then(Value::as_f64);
+    let downtime = downtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(span);
+    let stopped = record.extra.get("stopped").and_then(Value::as_bool) == Some(true);
+    match (stopped, downtime) {
+        (false, Some(downtime)) => format!("recovered after {downtime}"),
+        (false, None) => "recovered".to_owned(),
+        (true, Some(downtime)) => format!("was stopped, {downtime} after it had failed"),
+        (true, None) => "was stopped".to_owned(),
+    }
+}
+
+fn reminder(record: &Record) -> String {
+    let text = |key| record.extra.get(key).and_then(Value::as_str);
+    let time = |text: Option<&str>| text?.parse::<Timestamp>().ok();
+    let times = time(text("since")).zip(time(record.ts.as_deref()));
+    let span_since = times.and_then(|(since, now)| now.duration_since(since).try_into().ok()).map(span);
+    let since = span_since.map_or("yet".to_owned(), |span| format!("for {span}"));
+    match text("what") {
+        Some(what) => format!("has not recovered {since}: {what}"),
+        None => format!("has not recovered {since}"),
+    }
 }
 
 /// `stdout` or `stderr`: Python's supervisord says so in a token, and both do so in the event's name.
@@ -215,6 +373,84 @@ mod tests {
             told(r#""missing":1,"after":3,"before":5"#),
             "prod dropped 1 event before it could be sent"
         );
+    }
+
+    fn title(json: &str) -> String {
+        let record = record(json);
+        Sentence::of(&record).on(record.host.as_deref())
+    }
+
+    const PROCESS: &str = r#""host":"db1","groupname":"web","processname":"web_00""#;
+
+    #[test]
+    fn a_recovery_says_how_long_it_took() {
+        let told = |keys: &str| {
+            let json = format!(r#"{{"eventname":"SUPD_RECOVERED",{PROCESS}{keys}}}"#);
+            assert_eq!(severity(&record(&json)), Severity::Good);
+            title(&json)
+        };
+        assert_eq!(told(r#","downtime":303.9"#), "web:web_00 on db1 recovered after 5m 3s");
+        assert_eq!(told(r#","downtime":0.2"#), "web:web_00 on db1 recovered after less than 1s");
+        assert_eq!(told(r#","downtime":-1"#), "web:web_00 on db1 recovered");
+        assert_eq!(
+            told(r#","downtime":303,"stopped":true"#),
+            "web:web_00 on db1 was stopped, 5m 3s after it had failed"
+        );
+    }
+
+    #[test]
+    fn a_reminder_says_for_how_long_and_what_was_reported_last() {
+        let told = |keys: &str| title(&format!(r#"{{"eventname":"SUPD_REMINDER",{PROCESS}{keys}}}"#));
+        assert_eq!(
+            told(
+                r#","ts":"2026-01-05T12:00:03Z","since":"2026-01-05T08:00:01Z","what":"could not be started; supervisord gave up""#
+            ),
+            "web:web_00 on db1 has not recovered for 4h: could not be started; supervisord gave up"
+        );
+        assert_eq!(told(""), "web:web_00 on db1 has not recovered yet");
+        let critical = record(r#"{"eventname":"SUPD_REMINDER","severity":"critical"}"#);
+        assert_eq!(severity(&critical), Severity::Critical);
+        assert_eq!(severity(&record(r#"{"eventname":"SUPD_REMINDER","severity":7}"#)), Severity::Error);
+    }
+
+    #[test]
+    fn spans_have_their_two_largest_units() {
+        let said = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!([0, 1, 59, 60, 303].map(said), ["less than 1s", "1s", "59s", "1m", "5m 3s"]);
+        assert_eq!([3_600, 14_403, 14_460, 183_600].map(said), ["1h", "4h", "4h 1m", "2d 3h"]);
+    }
+
+    #[test]
+    fn an_exit_status_names_its_signal() {
+        let status = |n: &str| exit_status(&record(&format!(r#"{{"eventname":"E","exitstatus":{n}}}"#)));
+        let said = ["1", "-9", "-1", "137", "255", "-99"].map(|n| status(n).unwrap());
+        assert_eq!(
+            said,
+            [
+                "1",
+                "killed by SIGKILL (9)",
+                "killed by a signal",
+                "137 (128 + 9: SIGKILL)",
+                "255",
+                "killed by signal 99"
+            ]
+        );
+        assert_eq!((status(r#""1""#), status("-9223372036854775808").is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_can_be_counted_leaves_out_which_try_it_was() {
+        let again = record(r#"{"eventname":"PROCESS_STATE_BACKOFF","processname":"a","tries":3}"#);
+        assert_eq!((&*what(&again), &*deed(&again)), ("exited too quickly on try 3", "exited too quickly"));
+    }
+
+    #[test]
+    fn the_text_is_the_body_or_else_the_end_of_the_log() {
+        let text = |json: &str| text(&record(json)).map(Cow::into_owned);
+        let both = r#"{"eventname":"PROCESS_LOG_STDOUT","data":"x","logtail":"y"}"#;
+        assert_eq!(text(both).as_deref(), Some("x"));
+        assert_eq!(text(r#"{"eventname":"PROCESS_STATE_EXITED","logtail":"y"}"#).as_deref(), Some("y"));
+        assert_eq!(text(r#"{"eventname":"PROCESS_STATE_EXITED","logtail":""}"#), None);
     }
 
     #[test]

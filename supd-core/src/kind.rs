@@ -19,7 +19,7 @@ const FAMILIES: [&str; 7] = [
 ];
 
 /// The leaves of the tree, and its root.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 26] = [
     "PROCESS_STATE_STARTING",
     "PROCESS_STATE_RUNNING",
     "PROCESS_STATE_BACKOFF",
@@ -42,6 +42,9 @@ const NAMES: [&str; 23] = [
     "PROCESS_GROUP_REMOVED",
     "SUPD_GAP",
     "SUPD_MARK",
+    "SUPD_DIGEST",
+    "SUPD_RECOVERED",
+    "SUPD_REMINDER",
     "EVENT",
 ];
 
@@ -66,6 +69,12 @@ pub enum Kind {
     Gap,
     /// `SUPD_MARK`: a sign of life for the spool's consumers, not for people.
     Mark,
+    /// `SUPD_DIGEST`: several events at once, as [`Digest`](crate::digest::Digest) has them.
+    Digest,
+    /// `SUPD_RECOVERED`: a process that was reported is well again, or was stopped.
+    Recovered,
+    /// `SUPD_REMINDER`: a process that was reported is still not well.
+    Reminder,
     /// A name that we do not know: a later supervisord's, or another `SUPD_…`.
     Other,
 }
@@ -132,6 +141,9 @@ impl Kind {
             "REMOTE_COMMUNICATION" => Self::RemoteCommunication,
             "SUPD_GAP" => Self::Gap,
             "SUPD_MARK" => Self::Mark,
+            "SUPD_DIGEST" => Self::Digest,
+            "SUPD_RECOVERED" => Self::Recovered,
+            "SUPD_REMINDER" => Self::Reminder,
             _ if family("PROCESS_LOG") => Self::ProcessLog,
             _ if family("PROCESS_COMMUNICATION") => Self::ProcessCommunication,
             _ if family("SUPERVISOR_STATE_CHANGE") => Self::SupervisorStateChange,
@@ -139,6 +151,11 @@ impl Kind {
             _ if family("PROCESS_GROUP") => Self::ProcessGroup,
             _ => Self::Other,
         }
+    }
+
+    /// Whether our own programs add it, so that it never was on supervisord's wire.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Gap | Self::Mark | Self::Digest | Self::Recovered | Self::Reminder)
     }
 }
 
@@ -236,6 +253,7 @@ mod tests {
         assert_eq!(pattern("remote"), "REMOTE_COMMUNICATION");
         assert_eq!(pattern("tick"), "TICK");
         assert_eq!(pattern("gap"), "SUPD_GAP");
+        assert_eq!(pattern("digest"), "SUPD_DIGEST");
     }
 
     #[test]

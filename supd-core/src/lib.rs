@@ -10,6 +10,7 @@ pub mod children;
 pub mod cli;
 pub mod decoder;
 pub mod describe;
+pub mod digest;
 pub mod event;
 pub mod family;
 pub mod gaps;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
 use supd_core::input::{Source, Watch};
 use supd_core::reader::{Form, Item, Reader};
-use supd_core::{Event, Kind, LenUnit, Record, stdio};
+use supd_core::{Event, LenUnit, Record, stdio};
 
 use crate::generate;
 use crate::renumber::Renumber;
@@ -209,7 +209,7 @@ impl Events {
     fn plan(&mut self, pass: usize, record: &Record, unit: Option<LenUnit>) -> anyhow::Result<()> {
         let ts = record.ts.as_deref().and_then(|ts| ts.parse().ok());
         // What our own programs add never was on supervisord's wire.
-        if matches!(record.kind(), Kind::Mark | Kind::Gap) {
+        if record.kind().is_ours() {
             return Ok(());
         }
         if !self.selection.covers(ts) {

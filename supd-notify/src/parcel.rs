@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use supd_core::Record;
 
 /// A record that came, and its bytes.
@@ -20,19 +21,27 @@ impl Letter {
     }
 }
 
+/// What is known of a process beside the record about it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Background {
+    /// How many of its problems came in the last such span, this one included.
+    pub(crate) lately: Option<(u64, Duration)>,
+    /// Since when it has not been well.
+    pub(crate) since: Option<Timestamp>,
+}
+
 /// What to tell, and which letters are dealt with once it is told.
 #[derive(Debug)]
 pub(crate) struct Parcel {
     content: Arc<Letter>,
     letters: Vec<Arc<Letter>>,
-    /// How many problems its process had in such a span, if that is known and worth telling.
-    pub(crate) lately: Option<(usize, Duration)>,
+    background: Background,
 }
 
 impl Parcel {
     /// A letter as it came.
     pub(crate) fn of(letter: Arc<Letter>) -> Self {
-        Self { content: Arc::clone(&letter), letters: vec![letter], lately: None }
+        Self { content: Arc::clone(&letter), letters: vec![letter], background: Background::default() }
     }
 
     /// A record of our own that tells of these letters.
@@ -40,7 +49,12 @@ impl Parcel {
         let mut line = Vec::new();
         record.write_line(&mut line);
         line.pop();
-        Self { content: Letter { record, line }.into(), letters, lately: None }
+        Self { content: Letter { record, line }.into(), letters, background: Background::default() }
+    }
+
+    /// The same, with what is known beside it.
+    pub(crate) fn with(self, background: Background) -> Self {
+        Self { background, ..self }
     }
 
     /// What to tell.
@@ -51,6 +65,11 @@ impl Parcel {
     /// The same as a line of NDJSON, without its newline; a letter's own bytes.
     pub(crate) fn line(&self) -> &[u8] {
         &self.content.line
+    }
+
+    /// What is known beside it.
+    pub(crate) fn background(&self) -> Background {
+        self.background
     }
 
     /// The letters that are dealt with once it is told.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use supd_core::Record;
+use supd_core::describe::Sentence;
 use supd_core::spool::ConsumerName;
-use supd_core::{Record, describe};
 
 use crate::backoff;
 use crate::channel::{Channel, Failure};
@@ -385,5 +386,5 @@ impl Memory {
 }
 
 fn title(parcel: &Parcel) -> String {
-    format!("{} {}", describe::subject(parcel.record()), describe::what(parcel.record()))
+    Sentence::of(parcel.record()).on(None)
 }

@@ -10,6 +10,7 @@ use supd_core::cli::Usage;
 use supd_core::record::KEYS;
 
 use crate::message::Message;
+use crate::parcel::Parcel;
 
 /// More than any sensible template takes; a loop that does not end is an error instead.
 const FUEL: u64 = 1_000_000;
@@ -45,26 +46,26 @@ impl Template {
         let template = Self { environment };
         let sample = r#"{"ts":"2026-01-05T08:00:00.000Z","host":"h","eventname":"PROCESS_STATE_EXITED"}"#;
         let sample = Record::from_line(sample.as_bytes()).expect("a record");
-        template.render(&sample).map_err(fail)?;
+        template.render(&Parcel::about(sample, Vec::new())).map_err(fail)?;
         Ok(template)
     }
 
     /// Renders a record; the result is JSON.
-    pub(crate) fn render(&self, record: &Record) -> anyhow::Result<String> {
+    pub(crate) fn render(&self, parcel: &Parcel) -> anyhow::Result<String> {
         let template = self.environment.get_template("template").expect("it was added");
-        let text = template.render(context(record)).map_err(|error| anyhow!("{error}"))?;
+        let text = template.render(context(parcel)).map_err(|error| anyhow!("{error}"))?;
         serde_json::from_str::<IgnoredAny>(&text).context("its result is not JSON")?;
         Ok(text)
     }
 }
 
-fn context(record: &Record) -> Value {
+fn context(parcel: &Parcel) -> Value {
     let mut context: Map<_, _> = KEYS.into_iter().map(|key| (key.to_owned(), json!(null))).collect();
-    let message = Message::of(record);
+    let message = Message::of(parcel);
     context.insert("title".into(), message.title.into());
     context.insert("severity".into(), message.severity.name().into());
     context.insert("text".into(), message.text.into());
-    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(record) {
+    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(parcel.record()) {
         context.extend(fields);
     }
     Value::from(Serde(&context))
@@ -79,12 +80,10 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parcel::parcel;
 
     fn render(template: &str, record: &str) -> String {
-        Template::compile(template.into())
-            .unwrap()
-            .render(&Record::from_line(record.as_bytes()).unwrap())
-            .unwrap()
+        Template::compile(template.into()).unwrap().render(&parcel(record)).unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use serde::Deserialize;
-use supd_core::Record;
+use supd_core::Kind;
 use supd_core::describe::{self, printable};
 
 use super::{Audience, Channel, Failure, Receipt};
@@ -28,11 +28,11 @@ impl Channel for Log {
     }
 
     fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
-        Ok(line(parcel.record()))
+        Ok(line(parcel))
     }
 
     fn deliver(&mut self, parcel: &Parcel, _timeout: Duration) -> Result<Receipt, Failure> {
-        let line = line(parcel.record()) + "\n";
+        let line = line(parcel) + "\n";
         io::stderr()
             .write_all(line.as_bytes())
             .map(|()| Receipt("written to standard error".into()))
@@ -40,10 +40,12 @@ impl Channel for Log {
     }
 }
 
-fn line(record: &Record) -> String {
-    let message = Message::of(record);
+fn line(parcel: &Parcel) -> String {
+    let record = parcel.record();
+    let message = Message::of(parcel);
     let time = record.ts.as_deref().map_or(String::new(), |ts| format!("{ts} "));
     let text = message.text.map_or(String::new(), |text| format!(": {text}"));
+    let text = if record.kind() == Kind::Digest { text.replace('\n', "; ") } else { text };
     let severity = message.severity.name();
     printable(&format!("{time}{severity} {}{}{text}", message.title, describe::details(record))).into_owned()
 }
@@ -58,6 +60,6 @@ mod tests {
         let log = parcel(
             r#"{"ts":"T","host":"h","eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","pid":1,"data":"x\ny\u001b[2J"}"#,
         );
-        assert_eq!(line(log.record()), "T info a on h wrote to stdout (pid 1): x\\ny\\u001b[2J");
+        assert_eq!(line(&log), "T info a on h wrote to stdout (pid 1): x\\ny\\u001b[2J");
     }
 }

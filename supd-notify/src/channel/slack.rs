@@ -63,7 +63,7 @@ impl Channel for Slack {
     }
 
     fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
-        Ok(payload(&Message::of(parcel.record())).to_string())
+        Ok(payload(&Message::of(parcel)).to_string())
     }
 
     fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
@@ -127,7 +127,7 @@ mod tests {
     use crate::parcel::parcel;
 
     fn payload_of(json: &str) -> Value {
-        payload(&Message::of(parcel(json).record()))
+        payload(&Message::of(&parcel(json)))
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Channel for Webhook {
     fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
         match &self.template {
             Some(template) => {
-                template.render(parcel.record()).map_err(|error| Failure::permanent(format!("{error:#}")))
+                template.render(parcel).map_err(|error| Failure::permanent(format!("{error:#}")))
             }
             None => Ok(String::from_utf8_lossy(parcel.line()).into_owned()),
         }

@@ -1,67 +1,68 @@
 //! One record that tells of many.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use supd_core::Record;
-use supd_core::describe::{self, Severity};
+use supd_core::digest::{Digest, Entry};
+use supd_core::{Kind, Record, describe};
 
 use crate::parcel::Parcel;
 
 /// So many kinds of events are listed, the worst ones; of the rest it says how many there are.
 const LISTED: usize = 20;
 
-/// Events that differ in their time only.
-struct Row<'a> {
-    /// The last one.
-    record: &'a Record,
-    severity: Severity,
-    count: u64,
-    first: Option<&'a str>,
-    last: Option<&'a str>,
-}
-
-/// `SUPD_DIGEST`: what these tell, in one. Its `count` is that of the events, `events` lists them by process and kind, the
-/// worst first, and `more` says how many kinds are not listed.
+/// `SUPD_DIGEST`: what these tell, in one: how many events, and by process and kind which, the worst first.
 pub(super) fn digest(parcels: &[Parcel], now: Timestamp) -> Record {
     let records: Vec<&Record> = parcels.iter().map(Parcel::record).collect();
-    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     let mut places = HashMap::new();
     for record in &records {
-        let kind = (
-            describe::subject(record),
-            &record.host,
-            &record.server,
-            &record.eventname,
-            record.payload.expected,
-        );
-        let ts = record.ts.as_deref();
-        let place = *places.entry(kind).or_insert_with(|| {
-            rows.push(Row { record, severity: describe::severity(record), count: 0, first: ts, last: ts });
-            rows.len() - 1
+        let what = describe::deed(record);
+        let kind = (describe::subject(record), &record.host, &record.server, &record.eventname, what);
+        let place = *places.entry(kind).or_insert_with_key(|(subject, .., what)| {
+            entries.push(entry(record, subject, what));
+            entries.len() - 1
         });
-        let row = &mut rows[place];
-        row.record = record;
-        row.count += 1;
-        row.last = ts.or(row.last);
+        let entry = &mut entries[place];
+        entry.count += 1;
+        entry.last_ts = record.ts.clone().or(entry.last_ts.take());
     }
     // Of those that are equally bad, the one that came first.
-    rows.sort_by_key(|row| std::cmp::Reverse(row.severity));
-    let worst = rows.iter().map(|row| row.severity).max().unwrap_or(Severity::Info);
-    let more = rows.len().saturating_sub(LISTED);
-    let moments = || records.iter().filter_map(|record| record.ts.as_deref());
+    entries.sort_by_key(|entry| Reverse(entry.severity));
+    let moments = || records.iter().filter_map(|record| record.ts.clone());
+    let processes: HashSet<_> = records.iter().filter_map(|record| record.process_key()).collect();
+    let hosts: HashSet<_> = records.iter().filter_map(|record| record.host.as_ref()).collect();
+    let more = entries.len().saturating_sub(LISTED) as u64;
     let mut own = shared(&records, now);
-    let extra = &mut own.extra;
-    extra.insert("count".into(), records.len().into());
-    extra.insert("first_ts".into(), moments().min().into());
-    extra.insert("last_ts".into(), moments().max().into());
-    extra.insert("severity".into(), worst.name().into());
-    extra.insert("events".into(), rows.iter().take(LISTED).map(Row::value).collect());
-    if more > 0 {
-        extra.insert("more".into(), more.into());
+    own.extra = Digest {
+        count: records.len() as u64,
+        first_ts: moments().min(),
+        last_ts: moments().max(),
+        severity: entries.first().and_then(|entry| entry.severity),
+        processes: Some(processes.len() as u64),
+        hosts: Some(hosts.len() as u64),
+        events: entries.into_iter().take(LISTED).collect(),
+        more,
     }
+    .into_extra();
     own
+}
+
+fn entry(record: &Record, subject: &str, what: &str) -> Entry {
+    Entry {
+        host: record.host.clone(),
+        groupname: record.payload.groupname.clone(),
+        processname: record.payload.processname.clone(),
+        subject: record.payload.processname.is_none().then(|| subject.to_owned()),
+        eventname: Some(record.eventname.clone()),
+        what: what.to_owned(),
+        severity: Some(describe::severity(record)),
+        count: 0,
+        first_ts: record.ts.clone(),
+        last_ts: record.ts.clone(),
+        recovered: record.kind() == Kind::Recovered,
+    }
 }
 
 /// A record with what all of these have in common.
@@ -92,37 +93,10 @@ fn shared(records: &[&Record], now: Timestamp) -> Record {
     own
 }
 
-impl Row<'_> {
-    fn value(&self) -> Value {
-        let record = self.record;
-        // Which try it was makes no difference here.
-        let mut general =
-            Record { eventname: record.eventname.clone(), extra: record.extra.clone(), ..Record::default() };
-        general.payload.expected = record.payload.expected;
-        general.payload.channel = record.payload.channel.clone();
-        general.payload.r#type = record.payload.r#type.clone();
-        if self.count == 1 {
-            general.payload.tries = record.payload.tries;
-        }
-        let row = json!({
-            "host": record.host,
-            "server": record.server,
-            "groupname": record.payload.groupname,
-            "processname": record.payload.processname,
-            "eventname": record.eventname,
-            "what": describe::what(&general),
-            "severity": self.severity.name(),
-            "count": self.count,
-            "first_ts": self.first,
-            "last_ts": self.last,
-        });
-        let Value::Object(row) = row else { unreachable!("it was written as an object") };
-        row.into_iter().filter(|(_, value)| !value.is_null()).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::parcel::parcel;
 

@@ -20,16 +20,17 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use supd_core::describe::{self, Severity};
-use supd_core::{Kind, Record, State};
+use supd_core::{Kind, State};
 
 use self::group::{Group, Name};
 use self::rate::Window;
 pub(crate) use self::snapshot::Snapshot;
 use self::trouble::{End, Key, LATELY, Process};
 use crate::clock::Now;
-use crate::parcel::{Letter, Parcel};
+use crate::parcel::{Background, Letter, Parcel};
 use crate::policy::{Policy, Repeat};
 
 /// It holds no more letters than that; then they are told of early, in one message.
@@ -102,7 +103,7 @@ impl Dispatcher {
         self.letters += 1;
         self.bytes += letter.line.len();
         let is_muted = self.is_muted(&letter, now);
-        let mut lately = 0;
+        let (mut lately, mut since) = (0, None);
         if let Some(key) = letter.record.process_key().filter(|_| self.follows_processes()) {
             if is_end(&letter) {
                 self.hears_of_recoveries = true;
@@ -110,7 +111,7 @@ impl Dispatcher {
                     return;
                 }
             } else if describe::is_problem(&letter.record) {
-                lately = self.take_problem(key, &letter, is_muted, now);
+                (lately, since) = self.take_problem(key, &letter, is_muted, now);
             }
         }
         // The end of a problem is there to close it; when it is to be told, that has happened by now.
@@ -118,11 +119,8 @@ impl Dispatcher {
             self.drop(letter);
             return;
         }
-        let mut parcel = Parcel::of(letter);
-        if lately > 1 {
-            parcel.lately = Some((lately, LATELY));
-        }
-        self.add(parcel, now);
+        let lately = (lately > 1).then_some((lately as u64, LATELY));
+        self.add(Parcel::of(letter).with(Background { lately, since }), now);
     }
 
     /// The letters that are dealt with without being told.
@@ -233,15 +231,22 @@ impl Dispatcher {
         }
     }
 
-    /// Notes a problem; how many there have been lately.
-    fn take_problem(&mut self, key: Key, letter: &Letter, is_muted: bool, now: Now) -> usize {
+    /// Notes a problem; how many there have been lately, and since when, if it is not the first.
+    fn take_problem(
+        &mut self,
+        key: Key,
+        letter: &Letter,
+        is_muted: bool,
+        now: Now,
+    ) -> (usize, Option<Timestamp>) {
         if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&key) {
-            return 0;
+            return (0, None);
         }
         let is_new = letter.record.seq.is_none_or(|seq| seq > self.counted);
         let remind = self.policy.mute_until.filter(|_| is_muted).map(|until| now.at(until));
         let process = self.processes.entry(key.clone()).or_default();
         let trouble = process.problem(&letter.record, is_new, now);
+        let since = Some(trouble.since).filter(|_| trouble.count > 1);
         // It did not last.
         let end = trouble.end.take();
         if is_muted {
@@ -255,7 +260,7 @@ impl Dispatcher {
         }
         self.timers.extend(remind.map(|at| Reverse((at, Timer::Process(key.clone())))));
         self.timers.push(Reverse((now.instant + LATELY, Timer::Process(key))));
-        lately
+        (lately, since)
     }
 
     /// Notes the end of a problem, if there is one; false when the record is to be told like any other.
@@ -384,10 +389,6 @@ fn is_end(letter: &Letter) -> bool {
     matches!(letter.record.kind(), Kind::ProcessState(State::Running | State::Stopped))
 }
 
-fn is_recovery(record: &Record) -> bool {
-    record.eventname == "SUPD_RECOVERED"
-}
-
 /// One parcel that tells what these tell.
 fn combine(mut parcels: Vec<Parcel>, now: Now) -> Parcel {
     if parcels.len() == 1 {
@@ -395,16 +396,16 @@ fn combine(mut parcels: Vec<Parcel>, now: Now) -> Parcel {
     }
     let letters = parcels.iter().flat_map(|parcel| parcel.letters().iter().map(Arc::clone)).collect();
     // A recovery says how many problems there were.
-    let last = parcels.last().map(Parcel::record).filter(|record| is_recovery(record));
+    let last = parcels.last().map(Parcel::record).filter(|record| record.kind() == Kind::Recovered);
     let all_of_one = last.filter(|last| {
         let key = last.process_key();
         let is_that = |parcel: &Parcel| {
             let record = parcel.record();
             record.process_key() == key
-                && (is_recovery(record) || describe::severity(record) > Severity::Good)
+                && (record.kind() == Kind::Recovered || describe::severity(record) > Severity::Good)
         };
         parcels.iter().all(is_that)
-            && parcels.iter().filter(|parcel| is_recovery(parcel.record())).count() == 1
+            && parcels.iter().filter(|parcel| parcel.record().kind() == Kind::Recovered).count() == 1
     });
     let record = match all_of_one {
         Some(last) => last.clone(),

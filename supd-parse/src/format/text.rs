@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use supd_core::describe::{self, Severity, printable};
+use supd_core::describe::{self, Sentence, Severity, printable};
 use supd_core::reader::Item;
 use supd_core::{Kind, Record};
 
@@ -37,18 +37,14 @@ impl Format for Text {
         }
         let place = [self.time(record), record.host.as_deref().map(|host| printable(host).into_owned())];
         let mut line: String = place.into_iter().flatten().map(|part| part + "  ").collect();
-        let subject = describe::subject(record);
+        // The host has its own place.
+        let sentence = Sentence::of(record).on(None);
         let (on, off) = if self.colour { colour(describe::severity(record)) } else { ("", "") };
-        line += &format!(
-            "{on}{} {}{off}{}",
-            printable(&subject),
-            printable(&describe::what(record)),
-            printable(&describe::details(record))
-        );
+        line += &format!("{on}{}{off}{}", printable(&sentence), printable(&describe::details(record)));
         // A Vec takes all.
         let _ = writeln!(out, "{line}");
-        if let Some(body) = &record.payload.body {
-            for text in String::from_utf8_lossy(body).lines() {
+        if let Some(text) = describe::text(record) {
+            for text in text.lines() {
                 let _ = writeln!(out, "    {}", printable(text));
             }
         }
@@ -92,6 +88,17 @@ mod tests {
         assert_eq!(
             formatted(utc(false), &[log]),
             "a wrote to stdout (pid 1)\n    é\\u001b]0;x\\u0007\n    more\n"
+        );
+    }
+
+    #[test]
+    fn a_digest_lists_what_it_is_about() {
+        let digest = r#"{"host":"db1","eventname":"SUPD_DIGEST","count":7,"events":[
+            {"host":"db1","processname":"a","what":"exited unexpectedly","count":4,"last_ts":"2026-01-05T08:00:00Z"},
+            {"host":"db1","processname":"b","what":"exited too quickly","count":3}]}"#;
+        assert_eq!(
+            formatted(utc(false), &[digest]),
+            "db1  7 events of 2 processes\n    a on db1: exited unexpectedly 4 times, 08:00:00 UTC\n    b on db1: exited too quickly 3 times\n"
         );
     }
 
