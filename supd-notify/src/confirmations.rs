@@ -93,9 +93,9 @@ impl Confirmations {
         self.handled = self.handled.max(before_waiting.unwrap_or(self.highest));
     }
 
-    /// What the cursor says.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.unwrap_or(0)
+    /// Everything up to here has been dealt with.
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled
     }
 
     /// The largest number that came.

@@ -82,7 +82,7 @@ impl Cursor {
 
     /// Goes on where an earlier program was, unless the cursor was moved back since, to have records again.
     pub(crate) fn resume(&mut self, state: &State) {
-        if self.confirmations.written() >= state.cursor {
+        if self.confirmations.handled() >= state.cursor {
             self.confirmations.resume(state.highest, state.waiting.iter().copied());
         }
     }
@@ -91,7 +91,7 @@ impl Cursor {
     pub(crate) fn describe(&self, state: &mut State) {
         let waiting = self.confirmations.waiting();
         if !waiting.is_empty() {
-            state.cursor = self.confirmations.written();
+            state.cursor = self.confirmations.handled();
             state.highest = self.confirmations.highest();
             state.waiting = waiting.into_iter().collect();
         }

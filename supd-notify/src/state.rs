@@ -15,7 +15,8 @@ use crate::dispatch::Snapshot;
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
-    /// What the cursor said when this was written. One that says less by now was moved back, to have records again.
+    /// What the cursor is to say. One that says less was moved back, to have records again, or there was no time to write
+    /// it: then some come twice.
     pub(crate) cursor: u64,
     /// The largest number that came; those up to it that do not wait have been dealt with.
     pub(crate) highest: u64,
