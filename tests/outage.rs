@@ -35,7 +35,7 @@ fn what_happens_while_slack_is_down_arrives_when_it_is_back() {
          startsecs=0\nautorestart=true\n\
          [program:ticking]\ncommand=python3 ticking.py\ndirectory=%(here)s\nstdout_logfile=NONE\n\
          {section}\
-         [eventlistener:alerts]\ncommand=supd-listen -c 'supd-parse -e exited | supd-notify slack'\n\
+         [eventlistener:alerts]\ncommand=supd-listen -c 'supd-parse -e exited | supd-notify slack --group-interval 0s --rate none'\n\
          events=PROCESS_STATE_EXITED,REMOTE_COMMUNICATION\nbuffer_size=10\nautorestart=true\nstartsecs=0\n\
          priority=2\nenvironment=SUPD_SPOOL=\"%(here)s/spool\"\n\
          stdout_logfile=NONE\nstderr_logfile=%(here)s/alerts.err\n"
