@@ -13,11 +13,14 @@ pub(crate) struct Letter {
     pub(crate) record: Record,
     /// Without its newline.
     pub(crate) line: Vec<u8>,
+    /// How long it has waited for us: since its `ts`, or since we read it, when it has none.
+    pub(crate) since: Timestamp,
 }
 
 impl Letter {
     pub(crate) fn new(record: Record, line: Vec<u8>) -> Self {
-        Self { record, line }
+        let since = record.ts.as_deref().and_then(|ts| ts.parse().ok()).unwrap_or_else(Timestamp::now);
+        Self { record, line, since }
     }
 }
 
@@ -49,7 +52,7 @@ impl Parcel {
         let mut line = Vec::new();
         record.write_line(&mut line);
         line.pop();
-        Self { content: Letter { record, line }.into(), letters, background: Background::default() }
+        Self { content: Letter::new(record, line).into(), letters, background: Background::default() }
     }
 
     /// The same, with what is known beside it.

@@ -5,9 +5,11 @@
 //! the drain timeout. SIGTERM ends everything within the drain timeout, and at once when it comes after the end of
 //! input: whoever sends it then has waited already.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use crate::parcel::Letter;
 
@@ -33,6 +35,13 @@ pub(crate) enum Next {
     End,
 }
 
+/// What has come and has not been dealt with: it is queued, or its target has it in hand.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) letters: usize,
+    pub(crate) oldest: Option<Timestamp>,
+}
+
 /// A bounded queue with an end.
 pub(crate) struct Queue {
     drain_timeout: Duration,
@@ -44,6 +53,8 @@ pub(crate) struct Queue {
 struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
+    /// How many letters from each moment have come and have not been dealt with.
+    waiting: BTreeMap<Timestamp, usize>,
     /// When the input ended.
     ended: Option<Instant>,
     /// Set by SIGTERM: when to stop.
@@ -89,6 +100,33 @@ impl Queue {
         self.lock().entries.iter().filter(|entry| matches!(entry, Entry::Letter(_))).count()
     }
 
+    /// A letter waits although it did not come this way: an earlier program left it to us.
+    pub(crate) fn hold(&self, letter: &Letter) {
+        self.lock().hold(letter);
+    }
+
+    /// These letters have been dealt with.
+    pub(crate) fn release(&self, letters: &[Arc<Letter>]) {
+        let mut state = self.lock();
+        for letter in letters {
+            if let Some(letters) = state.waiting.get_mut(&letter.since) {
+                *letters -= 1;
+                if *letters == 0 {
+                    state.waiting.remove(&letter.since);
+                }
+            }
+        }
+    }
+
+    /// What has come and has not been released.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let state = self.lock();
+        Waiting {
+            letters: state.waiting.values().sum(),
+            oldest: state.waiting.first_key_value().map(|(since, _)| *since),
+        }
+    }
+
     /// How many such letters are waiting.
     pub(crate) fn count(&self, is_such: impl Fn(&Letter) -> bool) -> usize {
         let is_such = |entry: &&Entry| matches!(entry, Entry::Letter(letter) if is_such(letter));
@@ -128,6 +166,9 @@ impl Queue {
             state = self.wait(state, None);
         }
         state.bytes += entry.bytes();
+        if let Entry::Letter(letter) = &entry {
+            state.hold(letter);
+        }
         state.entries.push_back(entry);
         self.changed.notify_all();
     }
@@ -176,6 +217,10 @@ impl Entry {
 }
 
 impl State {
+    fn hold(&mut self, letter: &Letter) {
+        *self.waiting.entry(letter.since).or_default() += 1;
+    }
+
     fn deadline(&self, failing: bool, drain_timeout: Duration) -> Option<Instant> {
         let by_end = self.ended.filter(|_| failing).map(|ended| ended + drain_timeout);
         self.stop.into_iter().chain(by_end).min()
@@ -218,6 +263,23 @@ mod tests {
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Letter(_))));
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(29_999))));
         assert!(matches!(queue.pop(Some(Instant::now())), Next::Nothing));
+    }
+
+    #[test]
+    fn a_letter_waits_until_it_is_released_not_only_until_it_is_taken() {
+        let queue = Queue::new(LONG);
+        let letter =
+            |ts: &str| parcel(&format!(r#"{{"ts":"{ts}","eventname":"TICK_5"}}"#)).letters()[0].clone();
+        let [late, early] = ["2026-01-05T08:00:05Z", "2026-01-05T08:00:00Z"].map(letter);
+        for letter in [&late, &late, &early] {
+            queue.push(Entry::Letter(Arc::clone(letter)));
+        }
+        while let Next::Entry(_) = queue.pop(Some(Instant::now())) {}
+        assert_eq!(queue.waiting(), Waiting { letters: 3, oldest: Some(early.since) });
+        queue.release(&[Arc::clone(&early), Arc::clone(&late)]);
+        assert_eq!(queue.waiting(), Waiting { letters: 1, oldest: Some(late.since) });
+        queue.release(&[late]);
+        assert_eq!(queue.waiting(), Waiting::default());
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Courier {
         }
         self.memory = Some(Memory { file, due: None, written: now.instant, is_failing: false });
         for letter in self.held.clone() {
+            self.target.queue.hold(&letter);
             self.take(letter);
         }
         Ok(())
@@ -214,6 +215,7 @@ impl Courier {
         match self.target.queue.pop(until) {
             Next::Entry(Entry::Letter(letter)) => {
                 if self.cursor.as_mut().is_some_and(|cursor| cursor.skips(letter.record.seq)) {
+                    self.target.queue.release(&[letter]);
                     return true;
                 }
                 if let (Some(cursor), Some(seq)) = (&mut self.cursor, letter.record.seq) {
@@ -244,8 +246,7 @@ impl Courier {
         match self.deliver(parcel) {
             Outcome::Delivered => {
                 log::debug!("delivered to {}: {}", self.target.name, title(parcel));
-                self.target.tally.messages.add(1);
-                self.target.tally.delivered.add(parcel.letters().len());
+                self.target.tally.told(parcel.letters().len(), Now::read());
                 self.dispatcher.arrived(Now::read());
             }
             Outcome::Failed(reason) => {
@@ -262,6 +263,7 @@ impl Courier {
 
     /// These letters have been dealt with.
     fn release(&mut self, letters: &[Arc<Letter>]) {
+        self.target.queue.release(letters);
         if let Some(memory) = &mut self.memory {
             memory.due.get_or_insert(memory.written + WRITE_PAUSE);
         }
@@ -296,12 +298,12 @@ impl Courier {
                 // The channel works: it said no.
                 Err(Failure::Permanent { reason }) => {
                     self.failing = None;
-                    self.target.tally.failed.add(1);
+                    self.target.tally.attempt_failed(Now::read());
                     return Outcome::Failed(reason);
                 }
                 Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
             };
-            self.target.tally.failed.add(1);
+            self.target.tally.attempt_failed(Now::read());
             self.failing = Some(reason.clone());
             let ceiling = ceilings.next().unwrap_or(backoff::LONGEST);
             let pause = backoff::jitter(ceiling).max(retry_after.min(LONGEST_WISH));
@@ -350,6 +352,7 @@ impl Courier {
             let records = if letters.len() == 1 { "record" } else { "records" };
             log::error!("deliver to {name}: {reason}; gave up {} {records}", letters.len());
             letters.iter().for_each(|letter| self.bury(letter, reason));
+            self.release(&letters);
         }
     }
 
