@@ -12,6 +12,7 @@ mod consumer;
 mod differential;
 mod lint;
 mod listen;
+mod metrics;
 mod mock;
 mod notify;
 mod outage;

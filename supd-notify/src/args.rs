@@ -7,7 +7,7 @@ use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, exec, file, log, slack, webhook};
-use crate::policy;
+use crate::{metrics, policy};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +69,9 @@ pub struct Args {
     /// Where to remember what was told and what is still open; with a spool, its own state/ is usual
     #[arg(long, value_name = "FILE", global = true, help_heading = "Spool")]
     pub(crate) state: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) metrics: metrics::Options,
 
     /// Say nothing but errors
     // Without the usual long form: --quiet is for the hours of the night.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags};
+use supd_core::Kind;
 use supd_core::input::{Source, Watch};
 use supd_core::reader::{Form, Item, Reader};
 use supd_core::signals::SignalPipe;
@@ -11,9 +12,16 @@ use supd_core::stdio;
 use crate::parcel::Letter;
 use crate::queue::Queue;
 use crate::router::Router;
+use crate::tally::InputTally;
 
 /// How the reading went: nothing while it goes on, else how many lines were malformed.
 pub(crate) type Outcome = Arc<Mutex<Option<anyhow::Result<u64>>>>;
+
+/// Who else hears of what comes.
+#[derive(Clone)]
+pub(crate) struct Listeners {
+    pub(crate) tally: Arc<InputTally>,
+}
 
 /// Tells the queues when SIGTERM comes; a thread's work.
 pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>]) {
@@ -27,13 +35,13 @@ pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>]) {
 }
 
 /// Reads standard input to its end, and routes what is there; a thread's work.
-pub(crate) fn read(router: &Router, queues: &[Arc<Queue>], outcome: &Outcome) {
-    let result = read_all(router, queues);
+pub(crate) fn read(router: &Router, queues: &[Arc<Queue>], listeners: &Listeners, outcome: &Outcome) {
+    let result = read_all(router, queues, listeners);
     *outcome.lock().expect("nobody panics here") = Some(result);
     queues.iter().for_each(|queue| queue.end());
 }
 
-fn read_all(router: &Router, queues: &[Arc<Queue>]) -> anyhow::Result<u64> {
+fn read_all(router: &Router, queues: &[Arc<Queue>], listeners: &Listeners) -> anyhow::Result<u64> {
     let mut source = Source::open(None)?;
     let mut reader = Reader::new(Form::Ndjson, source.name());
     let mut watch = Watch::default();
@@ -44,9 +52,11 @@ fn read_all(router: &Router, queues: &[Arc<Queue>]) -> anyhow::Result<u64> {
         })?);
         queues.iter().for_each(|queue| queue.set_silent(false));
         reader.each(|Item { record, line, .. }| {
+            listeners.tally.read.add(usize::from(record.kind() != Kind::Mark));
             router.route(Letter::new(record, line.unwrap_or_default().to_vec()));
             Ok(())
         })?;
+        listeners.tally.malformed.set(reader.malformed());
         if ended {
             return Ok(reader.malformed());
         }

@@ -11,6 +11,7 @@ mod dispatch;
 mod http;
 mod intake;
 mod message;
+mod metrics;
 mod parcel;
 mod policy;
 mod preview;
@@ -39,6 +40,7 @@ use supd_core::{ancestry, cli, spool, stdio};
 use crate::args::Args;
 use crate::channel::Channel;
 use crate::dead_letter::DeadLetter;
+use crate::intake::Listeners;
 use crate::policy::Policy;
 use crate::preview::Preview;
 use crate::queue::Queue;
@@ -62,7 +64,10 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
         stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
     }
     let (targets, router) = prepare(args)?;
-    run(targets, router)
+    let tally = Arc::default();
+    // Dropped when all targets have ended: then it says how.
+    let _metrics = args.metrics.start(args.dry_run, &targets, &tally)?;
+    run(targets, router, Listeners { tally })
 }
 
 /// What the command line asks for.
@@ -119,7 +124,7 @@ fn state(args: &Args, place: Option<&Place>) -> anyhow::Result<Option<PathBuf>> 
 }
 
 /// Delivers standard input to the targets.
-fn run(targets: Vec<Target>, router: Router) -> anyhow::Result<u8> {
+fn run(targets: Vec<Target>, router: Router, listeners: Listeners) -> anyhow::Result<u8> {
     let sigterm = SignalPipe::watch(&[SIGTERM]).context("catch SIGTERM")?;
     let queues: Vec<Arc<Queue>> = targets.iter().map(|target| Arc::clone(&target.queue)).collect();
     let outcome = intake::Outcome::default();
@@ -130,7 +135,7 @@ fn run(targets: Vec<Target>, router: Router) -> anyhow::Result<u8> {
     });
     thread::spawn({
         let outcome = Arc::clone(&outcome);
-        move || intake::read(&router, &queues, &outcome)
+        move || intake::read(&router, &queues, &listeners, &outcome)
     });
     let threads: Vec<_> = targets.into_iter().map(|target| thread::spawn(move || target.run())).collect();
     let mut failed = 0;
