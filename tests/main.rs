@@ -10,6 +10,7 @@ mod check;
 mod config;
 mod consumer;
 mod differential;
+mod heartbeat;
 mod lint;
 mod listen;
 mod metrics;

@@ -7,7 +7,7 @@ use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, exec, file, log, slack, webhook};
-use crate::{metrics, policy};
+use crate::{heartbeat, metrics, policy};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,6 +72,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub(crate) metrics: metrics::Options,
+
+    #[command(flatten)]
+    pub(crate) heartbeat: heartbeat::Options,
 
     /// Say nothing but errors
     // Without the usual long form: --quiet is for the hours of the night.

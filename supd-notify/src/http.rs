@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use supd_core::cli::Usage;
 use supd_core::describe::printable;
-use ureq::Agent;
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::{HeaderMap, Response, Uri};
+use ureq::{Agent, Body};
 
 use crate::channel::{Failure, Receipt};
 
 /// How much of a server's answer is worth repeating.
 const MAX_ANSWER: u64 = 300;
 
-/// A place to post to, whose address may be a secret.
+/// A place to post to, or to ask, whose address may be a secret.
 pub(crate) struct Endpoint {
     agent: Agent,
     url: SecretString,
@@ -57,7 +57,20 @@ impl Endpoint {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.expose_secret()));
         }
-        let sent = request.send(body);
+        self.judge(request.send(body), timeout)
+    }
+
+    /// Asks for the document at this place, of which only the status matters.
+    pub(crate) fn get(&self, timeout: Duration) -> Result<Receipt, Failure> {
+        let request = self.agent.get(self.url.expose_secret()).config().timeout_global(Some(timeout)).build();
+        self.judge(request.call(), timeout)
+    }
+
+    fn judge(
+        &self,
+        sent: Result<Response<Body>, ureq::Error>,
+        timeout: Duration,
+    ) -> Result<Receipt, Failure> {
         let mut response =
             sent.map_err(|error| Failure::temporary(self.redact(&in_words(&error, timeout))))?;
         let status = response.status();

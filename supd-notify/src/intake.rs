@@ -9,8 +9,9 @@ use supd_core::reader::{Form, Item, Reader};
 use supd_core::signals::SignalPipe;
 use supd_core::stdio;
 
+use crate::heartbeat::Signs;
 use crate::parcel::Letter;
-use crate::queue::Queue;
+use crate::queue::{Entry, Queue};
 use crate::router::Router;
 use crate::tally::InputTally;
 
@@ -21,14 +22,25 @@ pub(crate) type Outcome = Arc<Mutex<Option<anyhow::Result<u64>>>>;
 #[derive(Clone)]
 pub(crate) struct Listeners {
     pub(crate) tally: Arc<InputTally>,
+    /// With a heartbeat, TICK events are for it, and for nobody else.
+    pub(crate) heartbeat: Option<Arc<Signs>>,
+}
+
+impl Listeners {
+    fn end(&self) {
+        if let Some(signs) = &self.heartbeat {
+            signs.end();
+        }
+    }
 }
 
 /// Tells the queues when SIGTERM comes; a thread's work.
-pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>]) {
+pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>], listeners: &Listeners) {
     loop {
         let woken = stdio::poll(&mut [PollFd::new(sigterm, PollFlags::IN)], None);
         if woken.is_err() || sigterm.take() {
             log::debug!("SIGTERM: delivering what is there, for as long as --drain-timeout says");
+            listeners.end();
             queues.iter().for_each(|queue| queue.stop());
         }
     }
@@ -37,6 +49,7 @@ pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>]) {
 /// Reads standard input to its end, and routes what is there; a thread's work.
 pub(crate) fn read(router: &Router, queues: &[Arc<Queue>], listeners: &Listeners, outcome: &Outcome) {
     let result = read_all(router, queues, listeners);
+    listeners.end();
     *outcome.lock().expect("nobody panics here") = Some(result);
     queues.iter().for_each(|queue| queue.end());
 }
@@ -52,7 +65,16 @@ fn read_all(router: &Router, queues: &[Arc<Queue>], listeners: &Listeners) -> an
         })?);
         queues.iter().for_each(|queue| queue.set_silent(false));
         reader.each(|Item { record, line, .. }| {
-            listeners.tally.read.add(usize::from(record.kind() != Kind::Mark));
+            let kind = record.kind();
+            listeners.tally.read.add(usize::from(kind != Kind::Mark));
+            if let (Kind::Tick, Some(signs)) = (kind, &listeners.heartbeat) {
+                signs.tick();
+                // Dealt with, in its place.
+                if let Some(seq) = record.seq {
+                    queues.iter().for_each(|queue| queue.push(Entry::Passed(seq)));
+                }
+                return Ok(());
+            }
             router.route(Letter::new(record, line.unwrap_or_default().to_vec()));
             Ok(())
         })?;

@@ -8,6 +8,7 @@ mod confirmations;
 mod cursor;
 mod dead_letter;
 mod dispatch;
+mod heartbeat;
 mod http;
 mod intake;
 mod message;
@@ -63,11 +64,13 @@ fn notify(args: &Args) -> anyhow::Result<u8> {
     if !args.dry_run || ancestry::is_supervisords_pipe(io::stdout()) {
         stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
     }
+    let heartbeat = args.heartbeat.heartbeat(args.dry_run)?;
     let (targets, router) = prepare(args)?;
     let tally = Arc::default();
     // Dropped when all targets have ended: then it says how.
     let _metrics = args.metrics.start(args.dry_run, &targets, &tally)?;
-    run(targets, router, Listeners { tally })
+    let heartbeat = heartbeat.map(|heartbeat| heartbeat.start(&targets));
+    run(targets, router, Listeners { tally, heartbeat })
 }
 
 /// What the command line asks for.
@@ -130,8 +133,8 @@ fn run(targets: Vec<Target>, router: Router, listeners: Listeners) -> anyhow::Re
     let outcome = intake::Outcome::default();
     // Both threads end with the program.
     thread::spawn({
-        let queues = queues.clone();
-        move || intake::stop_at(&sigterm, &queues)
+        let (queues, listeners) = (queues.clone(), listeners.clone());
+        move || intake::stop_at(&sigterm, &queues, &listeners)
     });
     thread::spawn({
         let outcome = Arc::clone(&outcome);

@@ -102,8 +102,14 @@ impl Sandbox {
         let own = self.path("bin").join(name);
         let mut command = StdCommand::new(if own.exists() { own } else { name.into() });
         command.current_dir(self.dir.path()).env("PATH", self.search_path()).env_remove("RUST_BACKTRACE");
-        for variable in ["SUPERVISOR_ENABLED", "SUPD_SLACK_URL", "SUPD_WEBHOOK_URL", "SUPD_SPOOL", "NO_COLOR"]
-        {
+        for variable in [
+            "SUPERVISOR_ENABLED",
+            "SUPD_SLACK_URL",
+            "SUPD_WEBHOOK_URL",
+            "SUPD_HEARTBEAT_URL",
+            "SUPD_SPOOL",
+            "NO_COLOR",
+        ] {
             command.env_remove(variable);
         }
         command

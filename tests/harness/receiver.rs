@@ -10,6 +10,7 @@ use tiny_http::{Header, Response, Server};
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: String,
     pub(crate) authorization: Option<String>,
@@ -56,6 +57,7 @@ impl Receiver {
                     };
                     let authorization = header("Authorization");
                     received.lock().unwrap().push(Received {
+                        method: request.method().to_string(),
                         path: request.url().to_owned(),
                         body,
                         authorization,
