@@ -203,3 +203,19 @@ fn in_quiet_hours_it_stays_in_the_spool_and_what_is_muted_is_dropped() {
     assert_eq!(receiver.slack_texts(), ["🔥 mail on web1 could not be started; supervisord gave up"]);
     assert_eq!(sandbox.read("spool/cursors/notify"), "2\n");
 }
+
+#[test]
+fn sigterm_has_what_waits_told_at_once() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(&[]);
+    let (mut running, mut stdin) = sandbox.notifier(&receiver, &["-v", "--drain-timeout", "1m"]);
+    send(&mut stdin, &(1..=5).map(crash).collect::<String>());
+    until("the first is told", || receiver.count() == 1);
+    running.signal(Signal::TERM);
+    until("the rest is told, with the input still open", || receiver.count() == 2);
+    send(&mut stdin, &crash(6));
+    until("and what still comes", || receiver.count() == 3);
+    drop(stdin);
+    assert_eq!(running.status(), 0);
+    assert!(receiver.slack_texts()[1].contains("4 times"), "{:#?}", receiver.slack_texts());
+}

@@ -60,6 +60,8 @@ impl Confirmations {
     pub(crate) fn hold(&mut self, seq: u64) {
         *self.waiting.entry(seq).or_default() += 1;
         self.came(seq);
+        // What is missing before it was for nobody.
+        self.move_on();
     }
 
     /// It has been dealt with.

@@ -59,6 +59,8 @@ struct State {
     ended: Option<Instant>,
     /// Set by SIGTERM: when to stop.
     stop: Option<Instant>,
+    /// Whether the target knows of that.
+    has_told_to_stop: bool,
     /// Whether the input has nothing to read at the moment.
     silent: bool,
 }
@@ -82,7 +84,10 @@ impl Queue {
             if state.ended.is_some() || (state.silent && state.stop.is_some_and(is_past)) {
                 return Next::End;
             }
-            if until.is_some_and(is_past) {
+            // Whoever waits for the time to tell of something is to know that there is none left.
+            if until.is_some_and(is_past)
+                || (state.stop.is_some() && !std::mem::replace(&mut state.has_told_to_stop, true))
+            {
                 return Next::Nothing;
             }
             let stop_ahead = state.stop.filter(|stop| !is_past(*stop));
@@ -90,14 +95,14 @@ impl Queue {
         }
     }
 
+    /// Whether it is time to tell everything, because SIGTERM has come.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.lock().stop.is_some()
+    }
+
     /// Whether nothing is there.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
-    }
-
-    /// How many letters are waiting.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().entries.iter().filter(|entry| matches!(entry, Entry::Letter(_))).count()
     }
 
     /// A letter waits although it did not come this way: an earlier program left it to us.

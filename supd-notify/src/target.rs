@@ -143,14 +143,11 @@ impl Courier {
         let mut ended = false;
         loop {
             // All that is there, before anything is told of it.
-            while !ended && !self.dispatcher.is_full() {
+            while !ended && self.dispatcher.wants_more() && !self.target.queue.is_empty() {
                 ended = !self.take_next(Some(Instant::now()));
-                if !ended && self.target.queue.is_empty() {
-                    break;
-                }
             }
             let now = Now::read();
-            if ended {
+            if ended || self.target.queue.is_stopping() {
                 self.dispatcher.flush(self.can_keep(), now);
             } else if self.dispatcher.is_full() {
                 self.dispatcher.hurry(now);

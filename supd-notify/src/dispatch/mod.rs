@@ -196,6 +196,11 @@ impl Dispatcher {
         }
     }
 
+    /// Whether another letter could change what is told: where each is told by itself, they can as well wait outside.
+    pub(crate) fn wants_more(&self) -> bool {
+        !self.is_full() && (self.groups_events() || self.ready.is_empty())
+    }
+
     /// Whether it holds as much as it may.
     pub(crate) fn is_full(&self) -> bool {
         self.letters >= MAX_LETTERS || self.bytes >= MAX_BYTES
@@ -212,6 +217,11 @@ impl Dispatcher {
 }
 
 impl Dispatcher {
+    /// Whether events wait for others that are to be told with them.
+    fn groups_events(&self) -> bool {
+        !self.policy.group_interval.is_zero() || !self.policy.group_wait.is_zero()
+    }
+
     /// Whether it matters how a process does.
     fn follows_processes(&self) -> bool {
         self.policy.resolve.is_some() || self.policy.repeat != Repeat::Never
@@ -290,7 +300,7 @@ impl Dispatcher {
     /// Gives a parcel to its group.
     fn add(&mut self, parcel: Parcel, now: Now) {
         let name = Name::of(parcel.record(), &self.policy.group_by);
-        if self.policy.group_interval.is_zero() && self.policy.group_wait.is_zero() {
+        if !self.groups_events() {
             self.ready.push_back((name, vec![parcel]));
             return;
         }
