@@ -13,6 +13,7 @@ mod differential;
 mod heartbeat;
 mod lint;
 mod listen;
+mod mail;
 mod metrics;
 mod mock;
 mod notify;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
-use crate::channel::{Channel, exec, file, log, slack, webhook};
+use crate::channel::{Channel, email, exec, file, log, slack, webhook};
 use crate::{heartbeat, metrics, policy};
 
 const EXAMPLES: &str = "\
@@ -104,6 +104,7 @@ impl Args {
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum ChannelArgs {
     Slack(slack::Args),
+    Email(Box<email::Args>),
     Webhook(webhook::Args),
     Exec(exec::Args),
     File(file::Args),
@@ -115,6 +116,7 @@ impl ChannelArgs {
     pub(crate) fn build(&self, dry_run: bool) -> anyhow::Result<Box<dyn Channel>> {
         Ok(match self {
             Self::Slack(args) => Box::new(slack::Slack::new(args, dry_run)?),
+            Self::Email(args) => Box::new(email::Email::new(args, dry_run)?),
             Self::Webhook(args) => Box::new(webhook::Webhook::new(args, dry_run)?),
             Self::Exec(args) => Box::new(exec::Exec::new(args)?),
             Self::File(args) => Box::new(file::Append::new(args)),

@@ -16,6 +16,7 @@ mod metrics;
 mod parcel;
 mod policy;
 mod preview;
+mod program;
 mod queue;
 mod quiet;
 mod router;

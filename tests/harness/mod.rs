@@ -1,6 +1,7 @@
 //! What the tests share: a sandbox with the tools in PATH, real supervisord, an HTTP receiver, waiting on conditions.
 
 mod listener;
+mod mail_server;
 mod receiver;
 mod recorder;
 mod supervisord;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use listener::{Listener, OK_READY, big_log, tick};
+pub(crate) use mail_server::{MailServer, certify, header};
 pub(crate) use receiver::Receiver;
 pub(crate) use recorder::{Recorder, Sent};
 pub(crate) use supervisord::{Driver, Supervisord, VERSIONS, kill};
@@ -105,6 +107,7 @@ impl Sandbox {
         for variable in [
             "SUPERVISOR_ENABLED",
             "SUPD_SLACK_URL",
+            "SUPD_SMTP_PASSWORD",
             "SUPD_WEBHOOK_URL",
             "SUPD_HEARTBEAT_URL",
             "SUPD_SPOOL",

@@ -1,23 +1,17 @@
 //! A program for each record: the record on its standard input, its keys in the environment.
 
-use std::fs::File;
-use std::io::{Seek as _, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::bail;
-use rustix::event::{PollFd, PollFlags};
-use rustix::fs::MemfdFlags;
-use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use supd_core::cli::Usage;
-use supd_core::stdio;
 
 use super::{Audience, Channel, Failure, Receipt};
 use crate::parcel::Parcel;
+use crate::program;
 
 /// What sysexits.h calls EX_DATAERR: the program says that this record will never do.
 const EX_DATAERR: i32 = 65;
@@ -57,25 +51,6 @@ impl Exec {
         };
         Ok(Self { program: program.clone(), args: args.to_vec() })
     }
-
-    fn shown(&self) -> String {
-        self.program.to_string_lossy().into_owned()
-    }
-
-    fn start(&self, parcel: &Parcel) -> std::io::Result<Child> {
-        // A file rather than a pipe: a program that does not read it cannot make us wait.
-        let mut stdin = File::from(rustix::fs::memfd_create("record", MemfdFlags::CLOEXEC)?);
-        stdin.write_all(parcel.line())?;
-        stdin.write_all(b"\n")?;
-        stdin.rewind()?;
-        Command::new(&self.program)
-            .args(&self.args)
-            .envs(environment(parcel))
-            .stdin(stdin)
-            // Its children are ended with it when its time is up.
-            .process_group(0)
-            .spawn()
-    }
 }
 
 impl Channel for Exec {
@@ -97,39 +72,15 @@ impl Channel for Exec {
     }
 
     fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
-        let started = self.start(parcel);
-        let child =
-            started.map_err(|error| Failure::temporary(format!("start '{}': {error}", self.shown())))?;
-        let ended = wait(child, timeout)
-            .map_err(|error| Failure::temporary(format!("run '{}': {error}", self.shown())));
-        match ended?.map(|status| (status.code(), status.signal())) {
-            Some((Some(0), _)) => Ok(Receipt(format!("'{}' ended with status 0", self.shown()))),
-            Some((Some(EX_DATAERR), _)) => {
-                Err(Failure::permanent(format!("'{}' ended with status {EX_DATAERR}", self.shown())))
-            }
-            Some((Some(status), _)) => {
-                Err(Failure::temporary(format!("'{}' ended with status {status}", self.shown())))
-            }
-            Some((None, signal)) => {
-                let signal = signal.map_or("a signal".into(), |signal| format!("signal {signal}"));
-                Err(Failure::temporary(format!("'{}' was ended by {signal}", self.shown())))
-            }
-            None => Err(Failure::temporary(format!("'{}' did not end within {timeout:.1?}", self.shown()))),
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).envs(environment(parcel));
+        let ended = program::run(&mut command, &[parcel.line(), b"\n"].concat(), timeout)?;
+        match ended.status {
+            0 => Ok(Receipt(ended.words)),
+            EX_DATAERR => Err(Failure::permanent(ended.words)),
+            _ => Err(Failure::temporary(ended.words)),
         }
     }
-}
-
-/// Waits for the program; `None` when its time was up, and it and its group were killed.
-fn wait(mut child: Child, timeout: Duration) -> std::io::Result<Option<ExitStatus>> {
-    let pid = Pid::from_child(&child);
-    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-    stdio::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(Instant::now() + timeout))?;
-    if let Some(status) = child.try_wait()? {
-        return Ok(Some(status));
-    }
-    rustix::process::kill_process_group(pid, Signal::KILL)?;
-    child.wait()?;
-    Ok(None)
 }
 
 /// The record's keys as variables: `SUPD_PROCESSNAME=web_00`.
@@ -192,12 +143,6 @@ mod tests {
             Err(Failure::permanent("'sh' ended with status 65"))
         );
         assert!(matches!(deliver(&["/nonexistent"], SOON), Err(Failure::Temporary { .. })));
-    }
-
-    #[test]
-    fn a_program_that_does_not_end_is_killed_with_its_children() {
-        let failure = deliver(&["sh", "-c", "sleep 1000 & wait"], Duration::from_millis(50)).unwrap_err();
-        assert_eq!(failure, Failure::temporary("'sh' did not end within 50.0ms"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where messages go, one file a channel: adding one is a file here and what the compiler then asks for in `args`.
 
+pub(crate) mod email;
 pub(crate) mod exec;
 pub(crate) mod file;
 pub(crate) mod log;
@@ -59,6 +60,16 @@ impl Failure {
 
     pub(crate) fn permanent(reason: impl fmt::Display) -> Self {
         Self::Permanent { reason: reason.to_string() }
+    }
+
+    /// The same, with its reason in other words.
+    pub(crate) fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Temporary { reason, retry_after } => {
+                Self::Temporary { reason: reword(&reason), retry_after }
+            }
+            Self::Permanent { reason } => Self::Permanent { reason: reword(&reason) },
+        }
     }
 }
 

@@ -93,7 +93,8 @@ fn payload(message: &Message) -> Value {
     json!({"text": title, "mrkdwn": false, "attachments": [attachment]})
 }
 
-fn look(severity: Severity) -> (&'static str, &'static str) {
+/// A colour and an emoji.
+pub(super) fn look(severity: Severity) -> (&'static str, &'static str) {
     match severity {
         Severity::Critical => ("#8b0000", "🔥"),
         Severity::Error => ("#d9302c", "🔴"),
