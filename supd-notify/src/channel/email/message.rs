@@ -26,7 +26,7 @@ pub(super) struct Envelope {
 /// The mail. Another attempt with the same parcel makes one with the same Message-ID, by which mail servers and programs
 /// know that they have it already.
 pub(super) fn compose(parcel: &Parcel, envelope: &Envelope) -> Result<lettre::Message, lettre::error::Error> {
-    let message = Message::of(parcel.record());
+    let message = Message::of(parcel);
     let root = thread(parcel.record(), envelope);
     let subject = match &envelope.subject_prefix {
         Some(prefix) => format!("{prefix} {}", message.title),
