@@ -120,6 +120,19 @@ fn marks_are_for_programs_only() {
 }
 
 #[test]
+fn ticks_pass_whatever_else_is_asked_for_when_they_are_asked_for() {
+    let sandbox = Sandbox::new();
+    let tick = "{\"eventname\":\"TICK_60\",\"when\":60}\n";
+    for filters in [&["--problems"][..], &["-e", "fatal"], &["-p", "web"], &["--unexpected", "-g", "web"]] {
+        let parse = |words: &[&str]| {
+            let assert = sandbox.tool("supd-parse").args(words).args(filters).write_stdin(tick).assert();
+            String::from_utf8(assert.success().get_output().stdout.clone()).unwrap()
+        };
+        assert_eq!((parse(&[]), parse(&["--ticks"])), (String::new(), tick.to_owned()), "{filters:?}");
+    }
+}
+
+#[test]
 fn gaps_are_problems_with_words_of_their_own() {
     let sandbox = Sandbox::new();
     let gaps = concat!(

@@ -77,6 +77,10 @@ struct Select {
     /// STOPPED of the process afterwards, marked with 'resolves' = the problem's serial
     #[arg(long)]
     problems: bool,
+
+    /// And TICK events, whatever else is asked for: the pulse that supd-notify --heartbeat wants
+    #[arg(long)]
+    ticks: bool,
 }
 
 /// Form of the output.
@@ -105,8 +109,8 @@ impl Args {
 
     /// The filter that was asked for.
     pub(crate) fn filter(&self) -> Filter {
-        let Select { events, processes, groups, unexpected, problems } = self.select.clone();
-        Filter::new(events, processes, groups, unexpected, problems)
+        let Select { events, processes, groups, unexpected, problems, ticks } = self.select.clone();
+        Filter::new(events, processes, groups, unexpected, problems).with_ticks(ticks)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct Filter {
     groups: Vec<Glob>,
     unexpected: bool,
     problems: Option<Problems>,
+    ticks: bool,
 }
 
 impl Filter {
@@ -24,12 +25,21 @@ impl Filter {
         unexpected: bool,
         problems: bool,
     ) -> Self {
-        Self { events, processes, groups, unexpected, problems: problems.then(Problems::default) }
+        let problems = problems.then(Problems::default);
+        Self { events, processes, groups, unexpected, problems, ticks: false }
+    }
+
+    /// The same, and TICK events pass in any case.
+    pub(crate) fn with_ticks(self, ticks: bool) -> Self {
+        Self { ticks, ..self }
     }
 
     /// Whether a record passes; it may be marked on the way.
     pub(crate) fn passes(&mut self, item: &mut Item<'_>) -> bool {
         let record = &item.record;
+        if self.ticks && record.kind() == Kind::Tick {
+            return true;
+        }
         any(&self.events, |event| event.covers(&record.eventname))
             && any(&self.processes, |process| process.matches(record))
             && any(&self.groups, |group| group.matches(record.payload.groupname.as_deref()))
