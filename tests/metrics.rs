@@ -156,6 +156,23 @@ fn what_stays_in_the_spool_still_waits_and_what_was_dealt_with_does_not() {
 }
 
 #[test]
+fn what_an_earlier_program_left_in_its_state_waits_again() {
+    let sandbox = Sandbox::new();
+    let run = |input: String, send: &str| {
+        let mut notify = sandbox.tool("supd-notify");
+        notify.args(["--metrics", "supd.prom", "--state", "state", "--drain-timeout", "100ms"]);
+        notify.args(["exec", "--", send]).write_stdin(input).assert().success();
+        ["queue_records", "records_read_total", "records_delivered_total"].map(|name| {
+            let name = format!("supd_notify_{name}");
+            value(&sandbox, &name).or_else(|| value(&sandbox, &format!("{name}{{target=\"exec\"}}"))).unwrap()
+        })
+    };
+    assert_eq!(run(crash(1) + &crash(2), "false"), [2.0, 2.0, 0.0]);
+    assert_eq!(run(String::new(), "false"), [2.0, 0.0, 0.0]);
+    assert_eq!(run(String::new(), "true"), [0.0, 0.0, 2.0]);
+}
+
+#[test]
 fn the_file_is_whole_whenever_it_is_read_and_for_everyone_to_read() {
     let sandbox = Sandbox::new();
     let script = "umask 077; exec supd-notify --metrics supd.prom file out";
