@@ -287,12 +287,9 @@ mod tests {
 
     #[test]
     fn log_text_keeps_its_lines_and_can_pose_as_nothing_else() {
-        let message = Message::of(
-            parcel(
-                r#"{"eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","data":"Host: forged\r\n\ta\u001b[2J</pre>\n.\n"}"#,
-            )
-            .record(),
-        );
+        let message = Message::of(&parcel(
+            r#"{"eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","data":"Host: forged\r\n\ta\u001b[2J</pre>\n.\n"}"#,
+        ));
         assert!(
             text(&message).ends_with("\n\n    Host: forged\n    \ta\\u001b[2J</pre>\n    .\n"),
             "{}",
