@@ -1,6 +1,7 @@
 //! Names with `*` and `?` in them, as people write them to say which processes they mean.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -34,6 +35,12 @@ impl FromStr for Glob {
     }
 }
 
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A glob on `name`, or on `group:name` when it holds a colon: names cannot.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "String")]
@@ -57,6 +64,15 @@ impl From<String> for ProcessPattern {
                 Self { group: Some(group.to_owned().into()), name: name.to_owned().into() }
             }
             None => Self { group: None, name: text.into() },
+        }
+    }
+}
+
+impl fmt::Display for ProcessPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            Some(group) => write!(f, "{group}:{}", self.name),
+            None => self.name.fmt(f),
         }
     }
 }
@@ -90,6 +106,13 @@ mod tests {
         assert!(matches("w?b:web_00", "web_00", "web"));
         assert!(!matches("web", "web_00", "web"));
         assert!(!matches("api:*", "web_00", "web"));
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_was_written() {
+        for text in ["web_*", "w?b:*"] {
+            assert_eq!(ProcessPattern::from(text.to_owned()).to_string(), text);
+        }
     }
 
     #[test]
