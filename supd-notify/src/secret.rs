@@ -5,18 +5,39 @@ use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use secrecy::SecretString;
 use serde::Deserialize;
+use supd_core::cli::Usage;
 
 /// Where a secret is: `{ env = "VARIABLE" }` or `{ file = "PATH" }` in a configuration; a file on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "Written")]
 pub(crate) enum Source {
     /// A variable of the environment.
     Env(String),
     /// A file, whose whole content it is.
     File(PathBuf),
+}
+
+/// The same as it is written; whoever writes the secret itself is not shown it again.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+#[serde(
+    expecting = "a secret stands in a variable or in a file: { env = \"VARIABLE\" } or { file = \"PATH\" }"
+)]
+enum Written {
+    Env { env: String },
+    File { file: PathBuf },
+}
+
+impl From<Written> for Source {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Env { env } => Self::Env(env),
+            Written::File { file } => Self::File(file),
+        }
+    }
 }
 
 impl FromStr for Source {
@@ -31,13 +52,16 @@ impl FromStr for Source {
 /// it do not count.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read; [`Usage`] when the variable that was named is not set.
 pub(crate) fn read(what: &str, source: Option<&Source>, usual: &str) -> anyhow::Result<Option<SecretString>> {
     let text = match source {
         Some(Source::File(path)) => {
             Some(fs::read_to_string(path).with_context(|| format!("read {what} file '{}'", path.display()))?)
         }
-        Some(Source::Env(variable)) => std::env::var(variable).ok(),
+        Some(Source::Env(variable)) => match std::env::var(variable) {
+            Ok(text) if !text.trim().is_empty() => Some(text),
+            _ => bail!(Usage(format!("read {what}: the variable {variable} is not set"))),
+        },
         None => std::env::var(usual).ok(),
     };
     let trimmed = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());

@@ -41,10 +41,11 @@ pub(crate) struct Slack {
 
 impl Slack {
     pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
-        let endpoint = match secret::read("URL", args.url.as_ref(), "SUPD_SLACK_URL")? {
-            Some(url) => Some(Endpoint::new(url, None)?),
-            None if dry_run => None,
-            None => bail!(Usage(
+        let endpoint = match secret::read("URL", args.url.as_ref(), "SUPD_SLACK_URL") {
+            Ok(Some(url)) => Some(Endpoint::new(url, None)?),
+            _ if dry_run => None,
+            Err(error) => return Err(error),
+            Ok(None) => bail!(Usage(
                 "slack: the webhook's URL is missing: set SUPD_SLACK_URL, or put it into a file and give --url-file FILE"
                     .into()
             )),

@@ -52,7 +52,10 @@ pub(crate) struct Args {
 
 /// A URL that is no secret, or where one that is stands.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a URL, or where it stands: { env = \"VARIABLE\" } or { file = \"PATH\" }"
+)]
 enum Address {
     Plain(String),
     Secret(Source),
@@ -72,15 +75,16 @@ pub(crate) struct Webhook {
 impl Webhook {
     pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
         let url = match &args.url {
-            Some(Address::Plain(url)) => Some(url.clone().into()),
-            Some(Address::Secret(source)) => secret::read("URL", Some(source), "SUPD_WEBHOOK_URL")?,
-            None => secret::read("URL", args.url_file.as_ref(), "SUPD_WEBHOOK_URL")?,
+            Some(Address::Plain(url)) => Ok(Some(url.clone().into())),
+            Some(Address::Secret(source)) => secret::read("URL", Some(source), "SUPD_WEBHOOK_URL"),
+            None => secret::read("URL", args.url_file.as_ref(), "SUPD_WEBHOOK_URL"),
         };
-        let token = secret::read("token", args.token.as_ref(), "SUPD_WEBHOOK_TOKEN")?;
-        let endpoint = match url {
-            Some(url) => Some(Endpoint::new(url, token)?),
-            None if dry_run => None,
-            None => bail!(Usage(
+        let token = secret::read("token", args.token.as_ref(), "SUPD_WEBHOOK_TOKEN");
+        let endpoint = match (url, token) {
+            (Ok(Some(url)), Ok(token)) => Some(Endpoint::new(url, token)?),
+            _ if dry_run => None,
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+            (Ok(None), _) => bail!(Usage(
                 "webhook: the URL is missing: give --url URL, --url-file FILE or SUPD_WEBHOOK_URL".into()
             )),
         };
