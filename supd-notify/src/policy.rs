@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use supd_core::cli;
 use supd_core::pattern::ProcessPattern;
 
@@ -152,6 +152,7 @@ pub(crate) struct Options {
 
     /// How long one attempt may take [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = attempt, global = true, help_heading = DELIVERY)]
+    #[serde(deserialize_with = "attempt_in_configuration")]
     timeout: Option<Span>,
 
     /// How long a message is tried again [default: 24h]
@@ -241,6 +242,10 @@ fn attempt(text: &str) -> Result<Span, String> {
     text.parse().and_then(
         |span: Span| if span.0.is_zero() { Err("an attempt takes some time".into()) } else { Ok(span) },
     )
+}
+
+fn attempt_in_configuration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    attempt(&String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Quiet hours, and moments as people write them: in the machine's local time.
 
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::{DateTime, Time};
@@ -33,6 +34,12 @@ impl Quiet {
         let day = if ends_tomorrow { local.date().checked_add(1.day()).ok()? } else { local.date() };
         // A time that a change of the clock skips is taken to be the one after it.
         day.to_datetime(self.to).to_zoned(zone.clone()).ok().map(|end| end.timestamp())
+    }
+}
+
+impl fmt::Display for Quiet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.from.strftime("%H:%M"), self.to.strftime("%H:%M"))
     }
 }
 
