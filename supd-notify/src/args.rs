@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
 use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, email, exec, file, log, slack, webhook};
 use crate::{heartbeat, metrics, policy};
+
+/// What help calls the subcommands.
+const COMMANDS: &str = "Channels, and other commands";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +19,7 @@ Examples:
   supd-parse --problems events.ndjson | supd-notify --dry-run slack | jq .
   supd-parse -e fatal events.ndjson |
     supd-notify --dead-letter undelivered.ndjson exec -- ./page-me
+  supd-listen -c 'supd-parse --problems | supd-notify --config /etc/supd/notify.toml'
 A first real message, with SUPD_SLACK_URL set:
   supd-mock generate | supd-parse --problems | head -n 1 | supd-notify -v slack
 
@@ -28,14 +33,22 @@ one was not, or a line was not a record; 2 for wrong usage.";
 /// delivered goes to the dead letter file as the record it was, or, without one, to standard error. Records marked
 /// with 'resolves' (the end of a problem) are read and not sent.
 ///
+/// A configuration names several targets instead, each a channel with its own options, and rules that say which of them
+/// gets what. One that fails or is slow delays no other. What is given on the command line holds for all of them, whatever
+/// the configuration says.
+///
 /// With the spool that supd-listen keeps, what has been dealt with is confirmed there, so that it is not sent again, and
 /// what there is no time for at the end stays there for the next start.
 #[derive(Debug, clap::Parser)]
 #[command(name = "supd-notify", bin_name = "supd-notify", version, after_help = EXAMPLES, max_term_width = 100,
-          subcommand_value_name = "CHANNEL", subcommand_help_heading = "Channels")]
+          subcommand_value_name = "CHANNEL", subcommand_help_heading = COMMANDS)]
 pub struct Args {
     #[command(subcommand)]
-    pub(crate) channel: ChannelArgs,
+    pub(crate) command: Option<Command>,
+
+    /// Deliver to the targets of this configuration, instead of to one channel
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Print what would be sent, and send nothing
     #[arg(long, global = true, help_heading = "Delivery")]
@@ -100,8 +113,29 @@ impl Args {
     }
 }
 
-/// The channels, one a file in `channel/`.
+/// What to do.
 #[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Channel(ChannelArgs),
+
+    /// Say what is wrong with a configuration, or what it would do
+    ///
+    /// Looks for everything that would keep 'supd-notify --config FILE' from working, secrets and the dead letter file
+    /// included, and changes nothing. With --dry-run, secrets may be missing.
+    ///
+    /// Exit status: 0 when it would work, 2 when not.
+    #[command(display_order = 99)]
+    CheckConfig {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// The channels, one a file in `channel/`; a configuration calls them by the same names.
+#[derive(Debug, Clone, clap::Subcommand, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ChannelArgs {
     Slack(slack::Args),
     Email(Box<email::Args>),

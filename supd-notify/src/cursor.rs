@@ -147,6 +147,31 @@ impl Cursor {
     }
 }
 
+/// Writes down where those of these consumers begin that are new, all at the same place and before any of them delivers:
+/// whoever looked later would find that the others had got further.
+///
+/// # Errors
+/// The system's, with the name.
+pub(crate) fn introduce(spool: &Path, names: &[ConsumerName], from_start: bool) -> anyhow::Result<()> {
+    let mut new = Vec::new();
+    for name in names {
+        match Consumer::ask(spool, name)? {
+            Asked::Ours(consumer) if consumer.position().is_none() => new.push(consumer),
+            // An earlier process is this consumer, and has written it down.
+            Asked::Ours(_) | Asked::Held(_) => {}
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    let begin = if from_start { 0 } else { beside_others(spool)? };
+    for mut consumer in new {
+        // That it cannot be written is said when it is the consumer's turn.
+        let _ = consumer.set_position(begin);
+    }
+    Ok(())
+}
+
 /// Where a new consumer begins: where the furthest of the others is or, in a pipeline that supd-listen runs, was when it
 /// started that.
 fn beside_others(spool: &Path) -> anyhow::Result<u64> {

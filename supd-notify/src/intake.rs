@@ -11,7 +11,7 @@ use supd_core::stdio;
 
 use crate::heartbeat::Signs;
 use crate::parcel::Letter;
-use crate::queue::{Entry, Queue};
+use crate::queue::Queue;
 use crate::router::Router;
 use crate::tally::InputTally;
 
@@ -71,7 +71,7 @@ fn read_all(router: &Router, queues: &[Arc<Queue>], listeners: &Listeners) -> an
                 signs.tick();
                 // Dealt with, in its place.
                 if let Some(seq) = record.seq {
-                    queues.iter().for_each(|queue| queue.push(Entry::Passed(seq)));
+                    queues.iter().for_each(|queue| queue.pass(seq));
                 }
                 return Ok(());
             }

@@ -1,9 +1,10 @@
-//! `supd-notify`: reads records and delivers them to a channel, with retries and dead letters.
+//! `supd-notify`: reads records and delivers them to channels, with retries and dead letters.
 
 pub mod args;
 mod backoff;
 mod channel;
 mod clock;
+mod config;
 mod confirmations;
 mod cursor;
 mod dead_letter;
@@ -14,41 +15,37 @@ mod intake;
 mod message;
 mod metrics;
 mod parcel;
+mod plan;
 mod policy;
 mod preview;
 mod program;
 mod queue;
 mod quiet;
 mod router;
+mod rules;
 mod secret;
 mod state;
 mod tally;
 mod target;
 mod template;
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use supd_core::signals::{SIGTERM, SignalPipe};
-use supd_core::{ancestry, cli, spool, stdio};
+use supd_core::{ancestry, cli, stdio};
 
-use crate::args::Args;
-use crate::channel::Channel;
-use crate::dead_letter::DeadLetter;
+use crate::args::{Args, Command};
 use crate::intake::Listeners;
-use crate::policy::Policy;
-use crate::preview::Preview;
+use crate::plan::Plan;
 use crate::queue::Queue;
 use crate::router::Router;
 use crate::tally::Tally;
-use crate::target::{Place, Target};
+use crate::target::Target;
 
 const NAME: &str = "supd-notify";
 
@@ -61,70 +58,21 @@ pub fn main() -> ExitCode {
 }
 
 fn notify(args: &Args) -> anyhow::Result<u8> {
+    let is_check = matches!(args.command, Some(Command::CheckConfig { .. }));
     // Nothing that we or a program of ours prints may reach supervisord.
-    if !args.dry_run || ancestry::is_supervisords_pipe(io::stdout()) {
+    if !(args.dry_run || is_check) || ancestry::is_supervisords_pipe(io::stdout()) {
         stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
     }
+    if let Some(Command::CheckConfig { file }) = &args.command {
+        return config::check(file, args);
+    }
     let heartbeat = args.heartbeat.heartbeat(args.dry_run)?;
-    let (targets, router) = prepare(args)?;
+    let (targets, router) = Plan::read(args)?.carry_out(args)?;
     let tally = Arc::default();
     // Dropped when all targets have ended: then it says how.
     let _metrics = args.metrics.start(args.dry_run, &targets, &tally)?;
     let heartbeat = heartbeat.map(|heartbeat| heartbeat.start(&targets));
     run(targets, router, Listeners { tally, heartbeat })
-}
-
-/// What the command line asks for.
-fn prepare(args: &Args) -> anyhow::Result<(Vec<Target>, Router)> {
-    let channel = args.channel.build(args.dry_run)?;
-    let channel: Box<dyn Channel> = if args.dry_run { Box::new(Preview(channel)) } else { channel };
-    let policy = args.policy.policy(channel.audience());
-    let dead_letter =
-        args.dead_letter.as_deref().filter(|_| !args.dry_run).map(DeadLetter::open).transpose()?;
-    let spool = args.spool();
-    if let Some(spool) = &spool {
-        // supd-listen does so too; who is first is chance.
-        spool::create(spool)?;
-    }
-    let place =
-        spool.map(|spool| Place { spool, consumer: args.consumer.clone(), from_start: args.from_start });
-    let target = target(channel, policy, args, dead_letter.map(Arc::new), place)?;
-    let router = Router::to_all(vec![Arc::clone(&target.queue)]);
-    Ok((vec![target], router))
-}
-
-fn target(
-    channel: Box<dyn Channel>,
-    policy: Policy,
-    args: &Args,
-    dead_letter: Option<Arc<DeadLetter>>,
-    place: Option<Place>,
-) -> anyhow::Result<Target> {
-    Ok(Target {
-        name: channel.name().to_owned(),
-        channel,
-        policy,
-        queue: Arc::new(Queue::new(args.drain_timeout)),
-        dead_letter,
-        state: state(args, place.as_ref())?,
-        place,
-        tally: Arc::new(Tally::default()),
-    })
-}
-
-/// Where a target remembers what a successor has to know.
-fn state(args: &Args, place: Option<&Place>) -> anyhow::Result<Option<PathBuf>> {
-    if let Some(path) = &args.state {
-        return Ok(Some(path.clone()).filter(|_| !args.dry_run));
-    }
-    let Some(Place { spool, consumer, .. }) = place else { return Ok(None) };
-    let directory = spool.join("state");
-    match DirBuilder::new().mode(0o700).create(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(error).with_context(|| format!("create directory '{}'", directory.display()))
-        }
-        _ => Ok(Some(directory.join(consumer.as_str()))),
-    }
 }
 
 /// Delivers standard input to the targets.
@@ -141,11 +89,24 @@ fn run(targets: Vec<Target>, router: Router, listeners: Listeners) -> anyhow::Re
         let outcome = Arc::clone(&outcome);
         move || intake::read(&router, &queues, &listeners, &outcome)
     });
-    let threads: Vec<_> = targets.into_iter().map(|target| thread::spawn(move || target.run())).collect();
-    let mut failed = 0;
-    for thread in threads {
-        failed += thread.join().expect("a target does not panic")?;
+    let tallies: Vec<Arc<Tally>> = targets.iter().map(|target| Arc::clone(&target.tally)).collect();
+    let (sender, ends) = mpsc::channel();
+    for target in targets {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            let queue = Arc::clone(&target.queue);
+            let end = target.run();
+            // Whoever has ended is not to be waited for by whoever reads for the others.
+            queue.close();
+            // The other end is there until all have ended, or one in a way that ends the program.
+            let _ = sender.send(end);
+        });
     }
+    drop(sender);
+    for _ in &tallies {
+        ends.recv().expect("a target does not panic")?;
+    }
+    let failed: u64 = tallies.iter().map(|tally| tally.dead.get()).sum();
     let malformed = outcome.lock().expect("nobody panics here").take().transpose()?.unwrap_or(0);
     Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
 }

@@ -8,24 +8,29 @@ use crate::channel::{Audience, Channel, Failure, Receipt};
 use crate::parcel::Parcel;
 
 /// Prints instead of sending.
-pub(crate) struct Preview(pub(crate) Box<dyn Channel>);
+pub(crate) struct Preview {
+    pub(crate) channel: Box<dyn Channel>,
+    /// Who would be sent to, where there may be several.
+    pub(crate) target: Option<String>,
+}
 
 impl Channel for Preview {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.channel.name()
     }
 
     fn audience(&self) -> Audience {
-        self.0.audience()
+        self.channel.audience()
     }
 
     fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
-        self.0.preview(parcel)
+        self.channel.preview(parcel)
     }
 
     fn deliver(&mut self, parcel: &Parcel, _timeout: Duration) -> Result<Receipt, Failure> {
         let text = self.preview(parcel)?;
-        match stdio::print(format!("{text}\n").as_bytes()) {
+        let target = self.target.as_ref().map_or(String::new(), |target| format!("{target}: "));
+        match stdio::print(format!("{target}{text}\n").as_bytes()) {
             Ok(()) => Ok(Receipt("printed".into())),
             // Whoever looked has seen enough.
             Err(error) if error.is::<ClosedStdout>() => std::process::exit(supd_core::cli::DONE.into()),

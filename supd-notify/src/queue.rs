@@ -1,6 +1,9 @@
 //! Records on their way from standard input to a target. Input is read on while a delivery waits, up to a bound: then
 //! the pipe fills, and the spool, or supervisord's own buffer, is what waits.
 //!
+//! Where there are several targets, each has a queue of its own, and what one does not take must not keep the others
+//! waiting: a letter is offered, and refused once the queue has been full for a few moments.
+//!
 //! Two things hurry the delivery. At the end of input everything is still tried, but a channel that fails is given only
 //! the drain timeout. SIGTERM ends everything within the drain timeout, and at once when it comes after the end of
 //! input: whoever sends it then has waited already.
@@ -15,6 +18,9 @@ use crate::parcel::Letter;
 
 const MAX_RECORDS: usize = 10_000;
 const MAX_BYTES: usize = 32 << 20;
+/// How long offers wait, all together, until the queue is half empty again: more can come at once than a channel that
+/// works takes in that time.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What was read, in its order.
 #[derive(Debug)]
@@ -45,6 +51,7 @@ pub(crate) struct Waiting {
 /// A bounded queue with an end.
 pub(crate) struct Queue {
     drain_timeout: Duration,
+    patience: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -63,17 +70,24 @@ struct State {
     has_told_to_stop: bool,
     /// Whether the input has nothing to read at the moment.
     silent: bool,
+    /// Whether anything was taken, or asked for, yet.
+    has_begun: bool,
+    /// How long offers have waited since it was last half empty.
+    waited: Duration,
+    /// Whether nobody takes anything any more.
+    closed: bool,
 }
 
 impl Queue {
     pub(crate) fn new(drain_timeout: Duration) -> Self {
-        Self { drain_timeout, state: Mutex::default(), changed: Condvar::new() }
+        Self { drain_timeout, patience: PATIENCE, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// What comes next, waiting for it until this time; the end when no more will come, or it is time to stop and nothing
     /// is there.
     pub(crate) fn pop(&self, until: Option<Instant>) -> Next {
         let mut state = self.lock();
+        state.has_begun = true;
         loop {
             if let Some(entry) = state.entries.pop_front() {
                 state.bytes -= entry.bytes();
@@ -160,21 +174,66 @@ impl Queue {
         }
     }
 
-    pub(crate) fn push(&self, entry: Entry) {
+    /// Queues a letter once there is room for it.
+    pub(crate) fn push(&self, letter: Arc<Letter>) {
         let mut state = self.lock();
-        // Only the last of several numbers matters: while a delivery waits, marks must not fill the queue.
-        if let (Entry::Passed(seq), Some(Entry::Passed(last))) = (&entry, state.entries.back_mut()) {
-            *last = *seq.max(last);
-            return;
-        }
-        while state.entries.len() >= MAX_RECORDS || state.bytes >= MAX_BYTES {
+        while state.is_full() {
             state = self.wait(state, None);
         }
-        state.bytes += entry.bytes();
-        if let Entry::Letter(letter) = &entry {
-            state.hold(letter);
+        self.append(&mut state, Entry::Letter(letter));
+    }
+
+    /// Queues a letter, unless the queue is full and offers have waited for long enough; then false.
+    pub(crate) fn offer(&self, letter: Arc<Letter>) -> bool {
+        let mut state = self.lock();
+        if state.entries.len() <= MAX_RECORDS / 2 && state.bytes <= MAX_BYTES / 2 {
+            state.waited = Duration::ZERO;
         }
-        state.entries.push_back(entry);
+        while state.is_full() {
+            // A target that waits for its predecessor is not slow, and that may have dealt with all of this.
+            let left = state.has_begun.then(|| self.patience.saturating_sub(state.waited));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            let began = Instant::now();
+            state = self.wait(state, left.map(|left| began + left));
+            if left.is_some() {
+                state.waited += began.elapsed();
+            }
+        }
+        self.append(&mut state, Entry::Letter(letter));
+        true
+    }
+
+    /// Queues a number, for which there always is room.
+    pub(crate) fn pass(&self, seq: u64) {
+        let mut state = self.lock();
+        // Only the last of several numbers matters: while a delivery waits, marks must not fill the queue.
+        if let Some(Entry::Passed(last)) = state.entries.back_mut() {
+            *last = seq.max(*last);
+            return;
+        }
+        self.append(&mut state, Entry::Passed(seq));
+    }
+
+    fn append(&self, state: &mut State, entry: Entry) {
+        if !state.closed {
+            state.bytes += entry.bytes();
+            if let Entry::Letter(letter) = &entry {
+                state.hold(letter);
+            }
+            state.entries.push_back(entry);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Nobody takes anything any more: what is there and what comes is let go, and nobody waits for room.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.entries.clear();
+        state.waiting.clear();
+        state.bytes = 0;
         self.changed.notify_all();
     }
 
@@ -226,6 +285,10 @@ impl State {
         *self.waiting.entry(letter.since).or_default() += 1;
     }
 
+    fn is_full(&self) -> bool {
+        self.entries.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES
+    }
+
     fn deadline(&self, failing: bool, drain_timeout: Duration) -> Option<Instant> {
         let by_end = self.ended.filter(|_| failing).map(|ended| ended + drain_timeout);
         self.stop.into_iter().chain(by_end).min()
@@ -245,6 +308,60 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
+    fn letter() -> Arc<Letter> {
+        parcel(r#"{"eventname":"TICK_5"}"#).letters()[0].clone()
+    }
+
+    fn full() -> Queue {
+        let queue = Queue { patience: Duration::from_millis(100), ..Queue::new(LONG) };
+        (0..MAX_RECORDS).for_each(|_| queue.push(letter()));
+        queue
+    }
+
+    #[test]
+    fn a_full_queue_refuses_letters_after_some_moments_and_then_at_once_until_it_is_half_empty() {
+        let queue = full();
+        assert!(matches!(queue.pop(None), Next::Entry(_)));
+        assert!(queue.offer(letter()), "there is room for one");
+        let began = Instant::now();
+        assert!(!queue.offer(letter()));
+        assert!(began.elapsed() >= queue.patience);
+        assert!(!queue.offer(letter()));
+        assert!(queue.lock().waited >= queue.patience, "there is nothing left to wait");
+        (0..=MAX_RECORDS / 2).for_each(|_| drop(queue.pop(None)));
+        assert!(queue.offer(letter()));
+        assert!(queue.lock().waited.is_zero());
+    }
+
+    #[test]
+    fn there_always_is_room_for_a_number() {
+        let queue = full();
+        queue.pass(7);
+        (0..MAX_RECORDS).for_each(|_| drop(queue.pop(None)));
+        assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(7))));
+    }
+
+    #[test]
+    fn who_offers_waits_until_the_first_letter_is_taken_however_long_that_takes() {
+        let queue = Queue { patience: Duration::ZERO, ..full() };
+        std::thread::scope(|scope| {
+            let offer = scope.spawn(|| queue.offer(letter()));
+            queue.pop(None);
+            assert!(offer.join().unwrap());
+        });
+        assert!(!queue.offer(letter()));
+    }
+
+    #[test]
+    fn nobody_waits_for_room_in_a_queue_that_was_closed() {
+        let queue = full();
+        std::thread::scope(|scope| {
+            scope.spawn(|| queue.push(letter()));
+            queue.close();
+        });
+        assert!(queue.offer(letter()) && queue.is_empty());
+    }
+
     #[test]
     fn the_end_of_input_hurries_only_a_channel_that_fails() {
         let queue = Queue::new(Duration::ZERO);
@@ -259,10 +376,10 @@ mod tests {
     #[test]
     fn numbers_keep_their_place_among_the_letters_and_only_the_last_of_several_is_kept() {
         let queue = Queue::new(LONG);
-        queue.push(Entry::Passed(1));
-        queue.push(Entry::Letter(parcel(r#"{"eventname":"TICK_5"}"#).letters()[0].clone()));
+        queue.pass(1);
+        queue.push(letter());
         // More than there is room for.
-        (2..30_000).for_each(|seq| queue.push(Entry::Passed(seq)));
+        (2..30_000).for_each(|seq| queue.pass(seq));
         assert_eq!(queue.count(|_| true), 1);
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(1))));
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Letter(_))));
@@ -277,7 +394,7 @@ mod tests {
             |ts: &str| parcel(&format!(r#"{{"ts":"{ts}","eventname":"TICK_5"}}"#)).letters()[0].clone();
         let [late, early] = ["2026-01-05T08:00:05Z", "2026-01-05T08:00:00Z"].map(letter);
         for letter in [&late, &late, &early] {
-            queue.push(Entry::Letter(Arc::clone(letter)));
+            queue.push(Arc::clone(letter));
         }
         while let Next::Entry(_) = queue.pop(Some(Instant::now())) {}
         assert_eq!(queue.waiting(), Waiting { letters: 3, oldest: Some(early.since) });

@@ -52,35 +52,28 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Delivers what is queued until no more comes; how many records could not be delivered. Those that are kept for
-    /// another time do not count.
+    /// Delivers what is queued until no more comes. The tally says what became of it.
     ///
     /// # Errors
     /// What keeps it from using its spool.
-    pub(crate) fn run(self) -> anyhow::Result<u64> {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
         let cursor = match &self.place {
             None => None,
             Some(place) => {
                 let Some(cursor) =
                     Cursor::open(&place.spool, &place.consumer, place.from_start, &self.queue)?
                 else {
-                    return Ok(0);
+                    return Ok(());
                 };
                 Some(cursor)
             }
         };
         let dispatcher = Dispatcher::new(self.policy.clone());
-        let mut courier = Courier {
-            memory: None,
-            target: self,
-            cursor,
-            dispatcher,
-            held: Vec::new(),
-            failing: None,
-            buried: 0,
-        };
+        let mut courier =
+            Courier { memory: None, target: self, cursor, dispatcher, held: Vec::new(), failing: None };
         courier.remember()?;
-        Ok(courier.deliver_all())
+        courier.deliver_all();
+        Ok(())
     }
 }
 
@@ -94,8 +87,6 @@ struct Courier {
     held: Vec<Arc<Letter>>,
     /// Why the last attempt did not succeed, if it did not.
     failing: Option<String>,
-    /// How many records became dead letters.
-    buried: u64,
 }
 
 /// The state's file, and when to write it.
@@ -139,7 +130,7 @@ impl Courier {
         Ok(())
     }
 
-    fn deliver_all(mut self) -> u64 {
+    fn deliver_all(mut self) {
         let mut ended = false;
         loop {
             // All that is there, before anything is told of it.
@@ -171,7 +162,6 @@ impl Courier {
         if let Some(cursor) = self.cursor {
             cursor.close();
         }
-        self.buried
     }
 
     /// Whether what waits can go on waiting when we end.
@@ -353,18 +343,9 @@ impl Courier {
         }
     }
 
-    /// Puts a letter where it can be found: the dead letter file, or where messages go.
-    fn bury(&mut self, letter: &Letter, reason: &str) {
-        self.buried += 1;
-        self.target.tally.dead.add(1);
-        let buried =
-            self.target.dead_letter.as_ref().map(|dead| dead.write(letter, &self.target.name, reason));
-        let why_here = match buried {
-            Some(Ok(())) => return,
-            Some(Err(error)) => format!("{error:#}"),
-            None => "there is no --dead-letter".to_owned(),
-        };
-        log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
+    fn bury(&self, letter: &Letter, reason: &str) {
+        let Target { name, dead_letter, tally, .. } = &self.target;
+        bury(letter, name, reason, dead_letter.as_deref(), tally);
     }
 }
 
@@ -383,6 +364,23 @@ impl Memory {
             }
         }
     }
+}
+
+/// Puts a letter where it can be found: the dead letter file, or where messages go.
+pub(crate) fn bury(
+    letter: &Letter,
+    target: &str,
+    reason: &str,
+    dead_letter: Option<&DeadLetter>,
+    tally: &Tally,
+) {
+    tally.dead.add(1);
+    let why_here = match dead_letter.map(|dead_letter| dead_letter.write(letter, target, reason)) {
+        Some(Ok(())) => return,
+        Some(Err(error)) => format!("{error:#}"),
+        None => "there is no --dead-letter".to_owned(),
+    };
+    log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
 }
 
 fn title(parcel: &Parcel) -> String {
