@@ -26,4 +26,5 @@ mod spool;
 mod spool_command;
 mod stop;
 mod supervisord;
+mod targets;
 mod wake;
