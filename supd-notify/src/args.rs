@@ -8,7 +8,7 @@ use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, email, exec, file, log, slack, webhook};
-use crate::{heartbeat, metrics, policy};
+use crate::{heartbeat, metrics, policy, wording};
 
 /// What help calls the subcommands.
 const COMMANDS: &str = "Channels, and other commands";
@@ -60,6 +60,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub(crate) policy: policy::Options,
+
+    #[command(flatten)]
+    pub(crate) wording: wording::Options,
 
     /// How long a channel that fails is still tried after the end of input, and everything after SIGTERM
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s", global = true,
@@ -147,14 +150,27 @@ pub(crate) enum ChannelArgs {
 
 impl ChannelArgs {
     /// The channel, ready to send; for a dry run, secrets may be missing.
-    pub(crate) fn build(&self, dry_run: bool) -> anyhow::Result<Box<dyn Channel>> {
+    pub(crate) fn build(
+        &self,
+        dry_run: bool,
+        wording: &wording::Options,
+    ) -> anyhow::Result<Box<dyn Channel>> {
         Ok(match self {
-            Self::Slack(args) => Box::new(slack::Slack::new(args, dry_run)?),
-            Self::Email(args) => Box::new(email::Email::new(args, dry_run)?),
-            Self::Webhook(args) => Box::new(webhook::Webhook::new(args, dry_run)?),
-            Self::Exec(args) => Box::new(exec::Exec::new(args)?),
-            Self::File(args) => Box::new(file::Append::new(args)),
-            Self::Log(_) => Box::new(log::Log),
+            Self::Slack(args) => Box::new(slack::Slack::new(args, wording, dry_run)?),
+            Self::Email(args) => Box::new(email::Email::new(args, wording, dry_run)?),
+            Self::Webhook(args) => {
+                wording.refuse("webhook", "there is --template")?;
+                Box::new(webhook::Webhook::new(args, dry_run)?)
+            }
+            Self::Exec(args) => {
+                wording.refuse("exec", "the program gets SUPD_TITLE and SUPD_TEXT")?;
+                Box::new(exec::Exec::new(args)?)
+            }
+            Self::File(args) => {
+                wording.refuse("file", "records are appended as they came")?;
+                Box::new(file::Append::new(args))
+            }
+            Self::Log(args) => Box::new(log::Log::new(args, wording)?),
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::args::{Args, ChannelArgs};
 use crate::plan::{Outline, Plan};
 use crate::policy::Options;
 use crate::rules::{Rule, Rules, Selector};
+use crate::wording;
 
 /// A configuration as it was read.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ struct TargetTable {
     channel: Option<ChannelArgs>,
     /// Over the one for all.
     policy: Options,
+    message: wording::Options,
 }
 
 #[derive(Debug)]
@@ -157,7 +159,7 @@ impl TargetTable {
     /// Finds its secrets; the command line's policy is over its own, and that over the one for all.
     fn outline(self, for_all: &Options, args: &Args, problems: &mut Problems) -> Option<Outline> {
         let name = self.name.get_ref();
-        let channel = self.channel?.build(args.dry_run);
+        let channel = self.channel?.build(args.dry_run, &args.wording.clone().or(&self.message));
         let channel = channel.map_err(|error| {
             problems.error(self.name.span(), format!("target '{name}': {error:#}"));
         });

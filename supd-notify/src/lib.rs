@@ -28,6 +28,7 @@ mod state;
 mod tally;
 mod target;
 mod template;
+mod wording;
 
 use std::io;
 use std::process::ExitCode;

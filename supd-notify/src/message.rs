@@ -71,7 +71,8 @@ fn facts(record: &Record, subject: &str, background: Background) -> Vec<(&'stati
         ("First", time("first_ts")),
         ("Last", time("last_ts")),
         ("Since", time("since").or_else(|| background.since.map(|since| when(&since.to_string())))),
-        ("When", record.ts.as_deref().map(when)),
+        // A digest is made when it is sent; what it tells is between its first and last event.
+        ("When", record.ts.as_deref().filter(|_| extra("last_ts").is_none()).map(when)),
         ("Lately", lately),
         // The default tells nothing.
         ("Supervisor", record.server.clone().filter(|server| server != "supervisor")),
@@ -79,8 +80,19 @@ fn facts(record: &Record, subject: &str, background: Background) -> Vec<(&'stati
     facts.into_iter().filter_map(|(label, value)| Some((label, end_short(value?)))).collect()
 }
 
+/// How bad it is at a glance.
+pub(crate) fn emoji(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "🔥",
+        Severity::Error => "🔴",
+        Severity::Warning => "🟠",
+        Severity::Good => "🟢",
+        Severity::Info => "⚪",
+    }
+}
+
 /// `the last hour`, `the last 10m`
-fn last(span: Duration) -> String {
+pub(crate) fn last(span: Duration) -> String {
     let words = describe::span(span);
     match &*words {
         "1m" => "the last minute".to_owned(),

@@ -64,7 +64,7 @@ impl Plan {
     }
 
     fn of_channel(channel: &ChannelArgs, args: &Args) -> anyhow::Result<Self> {
-        let channel = channel.build(args.dry_run)?;
+        let channel = channel.build(args.dry_run, &args.wording)?;
         let target = Outline {
             name: channel.name().to_owned(),
             policy: args.policy.policy(channel.audience()),

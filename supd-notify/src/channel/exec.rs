@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use supd_core::cli::Usage;
 
 use super::{Audience, Channel, Failure, Receipt};
+use crate::message::Message;
 use crate::parcel::Parcel;
 use crate::program;
 
@@ -23,12 +24,12 @@ const EXAMPLES: &str = "\
 Examples:
   supd-parse -e fatal | supd-notify exec -- /usr/local/bin/page-me
   supd-parse --problems |
-    supd-notify exec -- sh -c 'echo \"$SUPD_PROCESSNAME: $SUPD_EVENTNAME\" | wall'";
+    supd-notify exec -- sh -c 'echo \"$SUPD_TITLE\" | wall'";
 
 /// Run a program for each record
 ///
 /// The record is the program's standard input, its keys are in the environment: SUPD_EVENTNAME, SUPD_PROCESSNAME,
-/// SUPD_PID and so on. Status 0 means delivered, 65 (EX_DATAERR) that it never will be; after any other, or when the
+/// SUPD_PID and so on, and as words for people SUPD_TITLE, SUPD_SEVERITY and SUPD_TEXT. Status 0 means delivered, 65 (EX_DATAERR) that it never will be; after any other, or when the
 /// attempt's time is up, it is run again. What the program prints goes to standard error. No shell is involved.
 #[derive(Debug, Clone, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,13 +84,21 @@ impl Channel for Exec {
     }
 }
 
-/// The record's keys as variables: `SUPD_PROCESSNAME=web_00`.
+/// The record's keys as variables: `SUPD_PROCESSNAME=web_00`; before them, so that a key of such a name wins, the words of
+/// the message.
 fn environment(parcel: &Parcel) -> impl Iterator<Item = (String, String)> {
     let fields = match serde_json::to_value(parcel.record()) {
         Ok(Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    fields.into_iter().map(|(key, value)| {
+    let message = Message::of(parcel);
+    let words = [
+        ("title", Value::from(message.title)),
+        ("severity", message.severity.name().into()),
+        ("text", message.text.unwrap_or_default().into()),
+    ];
+    let words = words.into_iter().map(|(key, value)| (key.to_owned(), value));
+    words.chain(fields).map(|(key, value)| {
         let text = match value {
             Value::String(text) => text,
             other => other.to_string(),
@@ -129,7 +138,8 @@ mod tests {
     #[test]
     fn the_record_is_on_stdin_and_in_the_environment() {
         let script = r#"read -r line && test "$line" = '{"eventname":"TICK_5","when":5,"data":"a\u0000b"}' &&
-            test "$SUPD_WHEN" = 5 && test "$SUPD_EVENTNAME" = TICK_5 && test "$SUPD_DATA" = "a�b""#;
+            test "$SUPD_WHEN" = 5 && test "$SUPD_EVENTNAME" = TICK_5 && test "$SUPD_DATA" = "a�b" &&
+            test "$SUPD_TITLE" = "supervisor ticked" && test "$SUPD_SEVERITY" = info && test "$SUPD_TEXT" = "a�b""#;
         deliver(&["sh", "-c", script], SOON).unwrap();
     }
 

@@ -10,9 +10,10 @@ use supd_core::describe::{Severity, acts, printable};
 
 use super::{Audience, Channel, Failure, Receipt};
 use crate::http::Endpoint;
-use crate::message::Message;
+use crate::message::{self, Message};
 use crate::parcel::Parcel;
 use crate::secret::{self, Source};
+use crate::wording::{self, Wording};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,10 +38,11 @@ pub(crate) struct Args {
 pub(crate) struct Slack {
     /// `None` for a dry run without a URL.
     endpoint: Option<Endpoint>,
+    wording: Wording,
 }
 
 impl Slack {
-    pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &Args, wording: &wording::Options, dry_run: bool) -> anyhow::Result<Self> {
         let endpoint = match secret::read("URL", args.url.as_ref(), "SUPD_SLACK_URL") {
             Ok(Some(url)) => Some(Endpoint::new(url, None)?),
             _ if dry_run => None,
@@ -50,7 +52,7 @@ impl Slack {
                     .into()
             )),
         };
-        Ok(Self { endpoint })
+        Ok(Self { endpoint, wording: Wording::compile(wording, escape_markup)? })
     }
 }
 
@@ -64,7 +66,7 @@ impl Channel for Slack {
     }
 
     fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
-        Ok(payload(&Message::of(parcel)).to_string())
+        Ok(payload(parcel, &self.wording).to_string())
     }
 
     fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
@@ -74,35 +76,40 @@ impl Channel for Slack {
 }
 
 /// Attachments rather than blocks: all three services draw them.
-fn payload(message: &Message) -> Value {
+fn payload(parcel: &Parcel, wording: &Wording) -> Value {
+    let message = Message::of(parcel);
     let (colour, emoji) = look(message.severity);
-    let title = format!("{emoji} {}", escape(&message.title));
-    let field =
-        |(label, value): &(&str, String)| json!({"title": label, "value": escape(value), "short": true});
-    let mut attachment = json!({
-        "color": colour,
-        "fallback": title,
-        "fields": message.facts.iter().map(field).collect::<Vec<_>>(),
-        "mrkdwn_in": ["text"],
-    });
-    if let Some(text) = &message.text {
-        // A code block ends at three backquotes, so there must not be three in a row.
-        let text = escape(text).replace("```", "`\u{200b}`\u{200b}`");
-        attachment["text"] = format!("```\n{text}\n```").into();
+    let own_title = wording.title(parcel);
+    // A name such as *web* is a name, not bold; a template may well want something bold.
+    let mrkdwn = own_title.is_some();
+    let title = own_title.unwrap_or_else(|| format!("{emoji} {}", escape(&message.title)));
+    let mut attachment = json!({"color": colour, "fallback": title, "mrkdwn_in": ["text"]});
+    match wording.body(parcel) {
+        Some(body) if body.is_empty() => return json!({"text": title, "mrkdwn": mrkdwn}),
+        Some(body) => attachment["text"] = body.into(),
+        None => {
+            let field = |(label, value): &(&str, String)| json!({"title": label, "value": escape(value), "short": true});
+            attachment["fields"] = message.facts.iter().map(field).collect();
+            if let Some(text) = &message.text {
+                // A code block ends at three backquotes, so there must not be three in a row.
+                let text = escape(text).replace("```", "`\u{200b}`\u{200b}`");
+                attachment["text"] = format!("```\n{text}\n```").into();
+            }
+        }
     }
-    // A name such as *web* is a name, not bold.
-    json!({"text": title, "mrkdwn": false, "attachments": [attachment]})
+    json!({"text": title, "mrkdwn": mrkdwn, "attachments": [attachment]})
 }
 
 /// A colour and an emoji.
 pub(super) fn look(severity: Severity) -> (&'static str, &'static str) {
-    match severity {
-        Severity::Critical => ("#8b0000", "🔥"),
-        Severity::Error => ("#d9302c", "🔴"),
-        Severity::Warning => ("#e8a317", "🟠"),
-        Severity::Good => ("#2eb67d", "🟢"),
-        Severity::Info => ("#8d8d8d", "⚪"),
-    }
+    let colour = match severity {
+        Severity::Critical => "#8b0000",
+        Severity::Error => "#d9302c",
+        Severity::Warning => "#e8a317",
+        Severity::Good => "#2eb67d",
+        Severity::Info => "#8d8d8d",
+    };
+    (colour, message::emoji(severity))
 }
 
 /// What Slack's syntax asks for, and what keeps Mattermost from taking a process's text for a mention or a link.
@@ -123,13 +130,41 @@ fn escape(text: &str) -> String {
     escaped
 }
 
+/// A value in the middle of markup: what would make it bold, struck out, code or a quotation stands alone, which is the only
+/// escape that there is. An underscore inside a word means nothing to Slack, and names are full of them.
+fn escape_markup(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut last = ' ';
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied().unwrap_or(' ');
+        let acts = match c {
+            '*' | '~' | '`' => true,
+            '_' => !(last.is_alphanumeric() && next.is_alphanumeric()),
+            _ => false,
+        };
+        if acts {
+            escaped.extend(['\u{200b}', c, '\u{200b}']);
+        } else {
+            escaped.push_str(&escape(c.encode_utf8(&mut [0; 4])));
+        }
+        last = c;
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::parcel::parcel;
 
     fn payload_of(json: &str) -> Value {
-        payload(&Message::of(&parcel(json)))
+        payload(&parcel(json), &Wording::default())
+    }
+
+    fn worded(title: &str, body: &str, json: &str) -> Value {
+        let options = toml::from_str(&format!("title = '{title}'\nbody = '{body}'")).unwrap();
+        payload(&parcel(json), &Wording::compile(&options, escape_markup).unwrap())
     }
 
     #[test]
@@ -154,5 +189,38 @@ mod tests {
             payload["attachments"][0]["text"],
             "```\n@\u{200b}all `\u{200b}`\u{200b}` &lt;http://x|y&gt; [a]\u{200b}(b) &amp;\\u0007\n```"
         );
+    }
+
+    #[test]
+    fn a_template_is_markup_and_its_values_are_not() {
+        let crash = r#"{"eventname":"PROCESS_STATE_EXITED","processname":"*web_00* _x_ <!here> @all ``` ~y~","groupname":"g","pid":7}"#;
+        let payload = worded("*{{ processname }}* <!channel>", "`{{ pid }}` {{ text }}", crash);
+        assert_eq!(
+            payload["text"],
+            "*\u{200b}*\u{200b}web_00\u{200b}*\u{200b} \u{200b}_\u{200b}x\u{200b}_\u{200b} &lt;!here&gt; @\u{200b}all \
+             \u{200b}`\u{200b}\u{200b}`\u{200b}\u{200b}`\u{200b} \u{200b}~\u{200b}y\u{200b}~\u{200b}* <!channel>"
+        );
+        assert_eq!((&payload["mrkdwn"], &payload["attachments"][0]["text"]), (&json!(true), &json!("`7`")));
+        assert_eq!(payload["attachments"][0].get("fields"), None);
+    }
+
+    #[test]
+    fn a_body_of_nothing_leaves_the_title_alone() {
+        let payload = worded("{{ emoji }} {{ title }}", "", r#"{"eventname":"TICK_5"}"#);
+        assert_eq!(payload, json!({"text": "⚪ supervisor ticked", "mrkdwn": true}));
+    }
+
+    #[test]
+    fn a_recovery_is_green_and_a_digest_lists_its_events() {
+        let recovered = payload_of(
+            r#"{"host":"db1","eventname":"SUPD_RECOVERED","processname":"web","groupname":"web","downtime":303,"count":12}"#,
+        );
+        assert_eq!(recovered["text"], "🟢 web on db1 recovered after 5m 3s");
+        assert_eq!(recovered["attachments"][0]["color"], "#2eb67d");
+        let digest = payload_of(
+            r#"{"host":"db1","eventname":"SUPD_DIGEST","count":3,"severity":"critical","events":[{"processname":"<a>","what":"x","count":2},{"processname":"b","what":"y"}]}"#,
+        );
+        assert_eq!(digest["text"], "🔥 3 events of 2 processes on db1");
+        assert_eq!(digest["attachments"][0]["text"], "```\n&lt;a&gt;: x 2 times\nb: y\n```");
     }
 }

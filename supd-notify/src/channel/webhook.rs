@@ -11,7 +11,7 @@ use super::{Audience, Channel, Failure, Receipt};
 use crate::http::Endpoint;
 use crate::parcel::Parcel;
 use crate::secret::{self, Source};
-use crate::template::Template;
+use crate::template::Document;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,8 @@ Examples:
 ///
 /// The body is the record as it came, or what a MiniJinja template makes of it. A template stands for a JSON document;
 /// values are escaped for the strings they stand in: {"text": "{{ title }}", "pid": {{ pid|tojson }}}. It knows the
-/// record's keys, title, text and severity.
+/// record's keys, and title, text, severity, emoji, facts (of label and value) and lately; of several events count, first_ts,
+/// last_ts and events.
 #[derive(Debug, Clone, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[command(after_help = EXAMPLES)]
@@ -69,7 +70,7 @@ impl From<&str> for Address {
 
 pub(crate) struct Webhook {
     endpoint: Option<Endpoint>,
-    template: Option<Template>,
+    template: Option<Document>,
 }
 
 impl Webhook {
@@ -95,7 +96,7 @@ impl Webhook {
             ),
             None => args.template.clone(),
         };
-        Ok(Self { endpoint, template: source.map(Template::compile).transpose()? })
+        Ok(Self { endpoint, template: source.map(Document::compile).transpose()? })
     }
 }
 

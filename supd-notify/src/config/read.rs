@@ -17,9 +17,11 @@ use super::{Config, RuleTable, TargetTable};
 use crate::args::ChannelArgs;
 use crate::policy::Options;
 use crate::rules::Selector;
+use crate::wording;
 
 const KEYS: [&str; 5] = ["dead_letter", "default", "policy", "rules", "targets"];
 const POLICY: &str = "policy";
+const MESSAGE: &str = "message";
 
 type Value<'t> = Spanned<DeValue<'t>>;
 type Entry<'t> = (Spanned<String>, Value<'t>);
@@ -62,16 +64,21 @@ fn target(name: Spanned<String>, value: Value<'_>, problems: &mut Problems) -> T
         problems.error(name.span(), format!("'{shown}': {rule}"));
     }
     let entries = table(value, "a target is a table, such as [targets.ops]", problems).unwrap_or_default();
-    let mut target = TargetTable { name, channel: None, policy: Options::default() };
+    let mut target =
+        TargetTable { name, channel: None, policy: Options::default(), message: wording::Options::default() };
     let known = channels();
     let (mut found, mut has_unknown) = (Vec::new(), false);
     for (key, value) in entries {
         match key.get_ref().as_str() {
             POLICY => target.policy = policy(value, problems),
+            MESSAGE => {
+                let message = table_of(value, "'message' is a table of templates: title, body", problems);
+                target.message = message.unwrap_or_default();
+            }
             word if known.iter().any(|known| known == word) => found.push((key, value)),
             _ => {
                 has_unknown = true;
-                problems.unknown_key(&key, known.iter().map(String::as_str).chain([POLICY]));
+                problems.unknown_key(&key, known.iter().map(String::as_str).chain([POLICY, MESSAGE]));
             }
         }
     }
@@ -336,7 +343,7 @@ targets = []
             "line 7, column 10: 'a.b': a target's name consists of letters, digits, '-' and '_', and is a part of a \
              file's",
             "line 11, column 1: target 'c' has several channels: 'log', 'file'",
-            "line 12, column 10: target 'd' has no channel, which is one of 'slack', 'webhook', 'exec', 'file', 'log'",
+            "line 12, column 10: target 'd' has no channel, which is one of 'slack', 'email', 'webhook', 'exec', 'file', 'log'",
             "line 13, column 1: the rule has no 'targets'; [] drops what it fits",
             "line 14, column 9: 'event': invalid type: string \"fatal\", expected a list",
             "line 15, column 1: 'group' is empty, so nothing fits; leave it out",

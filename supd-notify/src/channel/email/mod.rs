@@ -21,6 +21,7 @@ use supd_core::cli::Usage;
 use super::{Audience, Channel, Failure, Receipt};
 use crate::parcel::Parcel;
 use crate::secret::{self, Source};
+use crate::wording::{self, Wording};
 use message::Envelope;
 use sendmail::Sendmail;
 use smtp::{Login, Relay, Tls};
@@ -193,10 +194,11 @@ enum Way {
 pub(crate) struct Email {
     way: Way,
     envelope: Envelope,
+    wording: Wording,
 }
 
 impl Email {
-    pub(crate) fn new(args: &Args, dry_run: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &Args, wording: &wording::Options, dry_run: bool) -> anyhow::Result<Self> {
         let envelope = Envelope {
             from: args.from.0.clone(),
             to: args.to.iter().flat_map(|to| to.0.clone()).collect(),
@@ -221,11 +223,11 @@ impl Email {
                 ))
             }
         };
-        Ok(Self { way, envelope })
+        Ok(Self { way, envelope, wording: Wording::compile(wording, message::escape_value)? })
     }
 
     fn compose(&self, parcel: &Parcel) -> Result<lettre::Message, Failure> {
-        message::compose(parcel, &self.envelope)
+        message::compose(parcel, &self.envelope, &self.wording)
             .map_err(|error| Failure::permanent(format!("write the mail: {error}")))
     }
 }
@@ -250,10 +252,11 @@ fn login(args: &Args, dry_run: bool) -> anyhow::Result<Option<Login>> {
         }
         return Ok(None);
     };
-    let Some(password) = secret::read("password", args.password.as_ref(), PASSWORD)? else {
-        if dry_run {
-            return Ok(None);
-        }
+    let password = match secret::read("password", args.password.as_ref(), PASSWORD) {
+        _ if dry_run => return Ok(None),
+        password => password?,
+    };
+    let Some(password) = password else {
         bail!(Usage(format!(
             "email: the password is missing: set {PASSWORD}, or put it into a file and give --password-file FILE"
         )));
@@ -371,7 +374,7 @@ mod tests {
         let new = |more: &str, dry_run: bool| {
             let text = format!("from = 'a@example.org'\nto = ['b@example.org']\n{more}")
                 .replace("PASSWORD", &format!("password = {{ file = '{}' }}", password.display()));
-            Email::new(&toml::from_str(&text).unwrap(), dry_run).map(|_| ())
+            Email::new(&toml::from_str(&text).unwrap(), &wording::Options::default(), dry_run).map(|_| ())
         };
         for wrong in [
             "",
