@@ -28,3 +28,4 @@ mod stop;
 mod supervisord;
 mod targets;
 mod wake;
+mod wording;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
+use crate::exit_status;
 use crate::kind::{Kind, State};
 use crate::record::Record;
 
@@ -182,44 +183,12 @@ pub fn details(record: &Record) -> String {
     let parts = [
         payload.from_state.as_ref().map(|state| format!("was {state}")),
         payload.pid.map(|pid| format!("pid {pid}")),
-        exit_status(record).map(|status| {
+        exit_status::of(record).map(|status| {
             if status.starts_with(|c: char| c.is_ascii_digit()) { format!("status {status}") } else { status }
         }),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
-}
-
-/// How the process ended, where an earlier stage has found out (`exitstatus`, as supervisor's getProcessInfo has it):
-/// `1`, `137 (128 + 9: SIGKILL)`, `killed by SIGKILL (9)`.
-pub fn exit_status(record: &Record) -> Option<String> {
-    let status = record.extra.get("exitstatus")?.as_i64()?;
-    Some(match status {
-        // From decode_wait_status in supervisor's options.py, for any signal.
-        -1 => "killed by a signal".to_owned(),
-        // What a shell makes of the death of what it ran.
-        129..=255 => match signal_name(status - 128) {
-            Some(name) => format!("{status} (128 + {}: {name})", status - 128),
-            None => status.to_string(),
-        },
-        0.. => status.to_string(),
-        _ => match signal_name(status.saturating_neg()) {
-            Some(name) => format!("killed by {name} ({})", status.unsigned_abs()),
-            None => format!("killed by signal {}", status.unsigned_abs()),
-        },
-    })
-}
-
-/// Linux's names, from 1 on.
-const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
-
-fn signal_name(number: i64) -> Option<String> {
-    let index = usize::try_from(number.checked_sub(1)?).ok()?;
-    SIGNALS.get(index).map(|name| format!("SIG{name}"))
 }
 
 /// What there is to read beside the sentence: the event's body, the end of the process's log where an earlier stage has
@@ -418,24 +387,6 @@ mod tests {
         let said = |seconds| span(Duration::from_secs(seconds));
         assert_eq!([0, 1, 59, 60, 303].map(said), ["less than 1s", "1s", "59s", "1m", "5m 3s"]);
         assert_eq!([3_600, 14_403, 14_460, 183_600].map(said), ["1h", "4h", "4h 1m", "2d 3h"]);
-    }
-
-    #[test]
-    fn an_exit_status_names_its_signal() {
-        let status = |n: &str| exit_status(&record(&format!(r#"{{"eventname":"E","exitstatus":{n}}}"#)));
-        let said = ["1", "-9", "-1", "137", "255", "-99"].map(|n| status(n).unwrap());
-        assert_eq!(
-            said,
-            [
-                "1",
-                "killed by SIGKILL (9)",
-                "killed by a signal",
-                "137 (128 + 9: SIGKILL)",
-                "255",
-                "killed by signal 99"
-            ]
-        );
-        assert_eq!((status(r#""1""#), status("-9223372036854775808").is_some()), (None, true));
     }
 
     #[test]

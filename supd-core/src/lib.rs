@@ -12,6 +12,7 @@ pub mod decoder;
 pub mod describe;
 pub mod digest;
 pub mod event;
+pub mod exit_status;
 pub mod family;
 pub mod gaps;
 pub mod input;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use serde_json::Value;
 use supd_core::describe::{self, Sentence, Severity};
-use supd_core::{Kind, Record};
+use supd_core::{Kind, Record, exit_status};
 
 use crate::parcel::{Background, Parcel};
 
@@ -63,7 +63,7 @@ fn facts(record: &Record, subject: &str, background: Background) -> Vec<(&'stati
         ("Host", record.host.clone()),
         ("Process", payload.processname.as_ref().map(|_| subject.to_owned())),
         ("Was", payload.from_state.clone()),
-        ("Exit status", describe::exit_status(record)),
+        ("Exit status", exit_status::of(record)),
         ("Spawn error", owned("spawnerr")),
         ("Description", description),
         ("Pid", payload.pid.map(|pid| pid.to_string())),

@@ -20,7 +20,7 @@ const MAX_BODY: usize = 10_000;
 /// What was asked for.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[group(id = "wording")]
+#[group(skip)]
 pub(crate) struct Options {
     /// MiniJinja template of the title, for channels that people read. It knows the record's keys, and title, text,
     /// severity, emoji, facts (of label and value) and lately; of several events count, first_ts, last_ts and events

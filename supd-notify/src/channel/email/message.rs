@@ -11,6 +11,7 @@ use supd_core::describe::{Severity, printable};
 use crate::channel::slack;
 use crate::message::Message;
 use crate::parcel::Parcel;
+use crate::wording::Wording;
 
 /// The longest line of a header that others have a say in, in characters; mail must not have lines of 1,000.
 const MAX_HEADER: usize = 450;
@@ -25,8 +26,15 @@ pub(super) struct Envelope {
 
 /// The mail. Another attempt with the same parcel makes one with the same Message-ID, by which mail servers and programs
 /// know that they have it already.
-pub(super) fn compose(parcel: &Parcel, envelope: &Envelope) -> Result<lettre::Message, lettre::error::Error> {
-    let message = Message::of(parcel);
+pub(super) fn compose(
+    parcel: &Parcel,
+    envelope: &Envelope,
+    wording: &Wording,
+) -> Result<lettre::Message, lettre::error::Error> {
+    let mut message = Message::of(parcel);
+    message.title = wording.title(parcel).unwrap_or(message.title);
+    let body = wording.body(parcel);
+    let body = body.as_deref();
     let root = thread(parcel.record(), envelope);
     let subject = match &envelope.subject_prefix {
         Some(prefix) => format!("{prefix} {}", message.title),
@@ -50,14 +58,17 @@ pub(super) fn compose(parcel: &Parcel, envelope: &Envelope) -> Result<lettre::Me
     }
     builder.multipart(
         MultiPart::alternative()
-            .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(&message)))
-            .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html(&message))),
+            .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text(&message, body)))
+            .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html(&message, body))),
     )
 }
 
 /// The part for those who read text. What a process wrote is indented, so that it cannot pose as a fact.
-fn text(message: &Message) -> String {
+fn text(message: &Message, body: Option<&str>) -> String {
     let mut text = format!("{}\n\n", printable(&message.title));
+    if let Some(body) = body {
+        return text + &block(body);
+    }
     for (label, value) in &message.facts {
         let _ = writeln!(text, "{:<12}{}", format!("{label}:"), printable(value));
     }
@@ -70,15 +81,19 @@ fn text(message: &Message) -> String {
 
 /// The part for everybody else: a bar in the severity's colour, the facts as a table. Styles stand where they are used,
 /// since mail programs drop all others.
-fn html(message: &Message) -> String {
+fn html(message: &Message, body: Option<&str>) -> String {
     let (colour, _) = slack::look(message.severity);
     let title = escape(&printable(&message.title));
     let mut html = format!(
         "<!DOCTYPE html>\n<html><body style=\"font-family:sans-serif;font-size:14px\">\n\
          <div style=\"border-left:6px solid {colour};padding:4px 12px\">\n\
-         <p style=\"font-size:16px;font-weight:bold;margin:0 0 8px\">{title}</p>\n\
-         <table style=\"border-collapse:collapse\">\n"
+         <p style=\"font-size:16px;font-weight:bold;margin:0 0 8px\">{title}</p>\n"
     );
+    if let Some(body) = body {
+        let _ = write!(html, "<div style=\"white-space:pre-wrap\">{}</div>\n</div>\n</body></html>\n", escape(&block(body)));
+        return html;
+    }
+    html.push_str("<table style=\"border-collapse:collapse\">\n");
     for (label, value) in &message.facts {
         let value = escape(&printable(value));
         let _ = writeln!(
@@ -97,6 +112,11 @@ fn html(message: &Message) -> String {
     }
     html.push_str("</div>\n</body></html>\n");
     html
+}
+
+/// A value in a template: its further lines are indented, so that they cannot pose as the template's own.
+pub(super) fn escape_value(text: &str) -> String {
+    block(text).trim_end_matches('\n').replace('\n', "\n    ")
 }
 
 /// Text of several lines with everything else that acts made visible.
@@ -189,7 +209,7 @@ mod tests {
             to: vec!["ops@example.org".parse().unwrap(), "Dev <dev@example.net>".parse().unwrap()],
             subject_prefix: Some("[supd]".into()),
         };
-        String::from_utf8(compose(parcel, &envelope).unwrap().formatted()).unwrap()
+        String::from_utf8(compose(parcel, &envelope, &Wording::default()).unwrap().formatted()).unwrap()
     }
 
     /// The value of a header, unfolded.
@@ -291,14 +311,33 @@ mod tests {
             r#"{"eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","data":"Host: forged\r\n\ta\u001b[2J</pre>\n.\n"}"#,
         ));
         assert!(
-            text(&message).ends_with("\n\n    Host: forged\n    \ta\\u001b[2J</pre>\n    .\n"),
+            text(&message, None).ends_with("\n\n    Host: forged\n    \ta\\u001b[2J</pre>\n    .\n"),
             "{}",
-            text(&message)
+            text(&message, None)
         );
         assert!(
-            html(&message).contains(">Host: forged\n\ta\\u001b[2J&lt;/pre&gt;\n.</pre>"),
+            html(&message, None).contains(">Host: forged\n\ta\\u001b[2J&lt;/pre&gt;\n.</pre>"),
             "{}",
-            html(&message)
+            html(&message, None)
         );
+    }
+
+    #[test]
+    fn a_template_says_subject_and_body_and_values_add_no_line_of_their_own() {
+        let options =
+            toml::from_str("title = '{{ severity }}\\n{{ text }}'\nbody = \"<b>\\nHost: {{ host }}\\n{{ text }}\"");
+        let wording = Wording::compile(&options.unwrap(), escape_value).unwrap();
+        let log = parcel(r#"{"host":"db1","eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","data":"x\nHost: forged\u001b[2J"}"#);
+        let envelope = Envelope {
+            from: "supd@example.org".parse().unwrap(),
+            to: vec!["ops@example.org".parse().unwrap()],
+            subject_prefix: None,
+        };
+        let mail = String::from_utf8(compose(&log, &envelope, &wording).unwrap().formatted()).unwrap();
+        assert_eq!(value(&mail, "Subject").unwrap(), "info\\nx Host: forged\\u001b[2J");
+        assert_eq!(value(&mail, "Host"), None);
+        let joined = mail.replace("=\r\n", "").replace("=3D", "=");
+        assert!(joined.contains("\r\n<b>\r\nHost: db1\r\nx\r\n    Host: forged\\u001b[2J\r\n"), "{joined}");
+        assert!(joined.contains("&lt;b&gt;\r\nHost: db1\r\nx\r\n    Host: forged"), "{joined}");
     }
 }
