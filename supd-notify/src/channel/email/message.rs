@@ -90,7 +90,11 @@ fn html(message: &Message, body: Option<&str>) -> String {
          <p style=\"font-size:16px;font-weight:bold;margin:0 0 8px\">{title}</p>\n"
     );
     if let Some(body) = body {
-        let _ = write!(html, "<div style=\"white-space:pre-wrap\">{}</div>\n</div>\n</body></html>\n", escape(&block(body)));
+        let _ = write!(
+            html,
+            "<div style=\"white-space:pre-wrap\">{}</div>\n</div>\n</body></html>\n",
+            escape(&block(body))
+        );
         return html;
     }
     html.push_str("<table style=\"border-collapse:collapse\">\n");
@@ -324,10 +328,13 @@ mod tests {
 
     #[test]
     fn a_template_says_subject_and_body_and_values_add_no_line_of_their_own() {
-        let options =
-            toml::from_str("title = '{{ severity }}\\n{{ text }}'\nbody = \"<b>\\nHost: {{ host }}\\n{{ text }}\"");
+        let options = toml::from_str(
+            "title = '{{ severity }}\\n{{ text }}'\nbody = \"<b>\\nHost: {{ host }}\\n{{ text }}\"",
+        );
         let wording = Wording::compile(&options.unwrap(), escape_value).unwrap();
-        let log = parcel(r#"{"host":"db1","eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","data":"x\nHost: forged\u001b[2J"}"#);
+        let log = parcel(
+            r#"{"host":"db1","eventname":"PROCESS_LOG_STDOUT","processname":"a","groupname":"a","data":"x\nHost: forged\u001b[2J"}"#,
+        );
         let envelope = Envelope {
             from: "supd@example.org".parse().unwrap(),
             to: vec!["ops@example.org".parse().unwrap()],

@@ -86,7 +86,9 @@ mod tests {
             to: vec!["-oQ/tmp@example.org".parse().unwrap(), "b@example.org".parse().unwrap()],
             subject_prefix: None,
         };
-        let mail = compose(&parcel(r#"{"eventname":"TICK_5"}"#), &envelope).unwrap();
+        let mail =
+            compose(&parcel(r#"{"eventname":"TICK_5"}"#), &envelope, &crate::wording::Wording::default())
+                .unwrap();
         let result = Sendmail { program: program.clone() }.send(&mail, &envelope, Duration::from_secs(20));
         let shorter = |words: String| words.replace(program.to_str().unwrap(), "sendmail");
         match result {
