@@ -118,7 +118,7 @@ mod tests {
     fn target(name: &str) -> Target {
         Target {
             name: name.to_owned(),
-            channel: Box::new(crate::channel::log::Log),
+            channel: Box::new(crate::channel::log::Log::default()),
             policy: Options::default().policy(Audience::Programs),
             queue: Arc::new(Queue::new(Duration::ZERO)),
             dead_letter: None,

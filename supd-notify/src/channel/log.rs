@@ -17,6 +17,7 @@ use crate::wording::{self, Wording};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Args {}
 
+#[derive(Default)]
 pub(crate) struct Log {
     wording: Wording,
 }
