@@ -18,6 +18,13 @@ pub(crate) enum Source {
     Env(String),
     /// A file, whose whole content it is.
     File(PathBuf),
+    /// There is none, whatever the usual variable holds.
+    Nowhere,
+}
+
+/// For a configuration that names none: with several targets, one's secret must not reach another.
+pub(crate) fn none() -> Option<Source> {
+    Some(Source::Nowhere)
 }
 
 /// The same as it is written; whoever writes the secret itself is not shown it again.
@@ -62,6 +69,7 @@ pub(crate) fn read(what: &str, source: Option<&Source>, usual: &str) -> anyhow::
             Ok(text) if !text.trim().is_empty() => Some(text),
             _ => bail!(Usage(format!("read {what}: the variable {variable} is not set"))),
         },
+        Some(Source::Nowhere) => None,
         None => std::env::var(usual).ok(),
     };
     let trimmed = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());

@@ -40,6 +40,7 @@ pub(crate) struct Args {
 
     /// File that holds a token, sent as 'Authorization: Bearer …'; or the variable SUPD_WEBHOOK_TOKEN
     #[arg(long = "token-file", value_name = "FILE")]
+    #[serde(default = "secret::none")]
     token: Option<Source>,
 
     /// Template of the body
