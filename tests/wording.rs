@@ -142,3 +142,22 @@ fn records_of_our_own_are_told_by_every_means() {
         .success()
         .stdout("[5, 2, \"5 events of 2 processes on db1\"]\n");
 }
+
+#[test]
+fn each_target_of_a_configuration_has_words_of_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("right", "[targets.a]\nlog = {}\nmessage = { title = '{{ processname }} fell', body = '' }\n");
+    let mut notify = sandbox.tool("supd-notify");
+    notify.args(["--config", "right"]).write_stdin(state(1, "web", "FATAL", ""));
+    notify.assert().success().stderr("web fell\n");
+    for (table, reason) in [
+        ("log = {}\nmessage = { title = '{{ proces }}' }", "`proces` is undefined"),
+        ("log = {}\nmessage = { titel = 'x' }", "titel"),
+        ("file = { path = 'out' }\nmessage = { title = 'x' }", "records are appended as they came"),
+    ] {
+        sandbox.write("wrong", format!("[targets.a]\n{table}\n"));
+        let assert = sandbox.tool("supd-notify").args(["--config", "wrong"]).assert().code(2);
+        assert.stderr(predicate::str::contains(reason));
+    }
+}

@@ -217,7 +217,7 @@ mod tests {
     }
 
     /// The value of a header, unfolded.
-    fn value<'a>(mail: &'a str, name: &str) -> Option<String> {
+    fn value(mail: &str, name: &str) -> Option<String> {
         let (headers, _) = mail.split_once("\r\n\r\n").unwrap();
         let unfolded = headers.replace("\r\n ", " ");
         let mut lines = unfolded.split("\r\n").filter_map(|line| line.strip_prefix(&format!("{name}: ")));
@@ -341,7 +341,7 @@ mod tests {
             subject_prefix: None,
         };
         let mail = String::from_utf8(compose(&log, &envelope, &wording).unwrap().formatted()).unwrap();
-        assert_eq!(value(&mail, "Subject").unwrap(), "info\\nx Host: forged\\u001b[2J");
+        assert_eq!(value(&mail, "Subject").unwrap(), "info\\nx\\n Host: forged\\u001b[2J");
         assert_eq!(value(&mail, "Host"), None);
         let joined = mail.replace("=\r\n", "").replace("=3D", "=");
         assert!(joined.contains("\r\n<b>\r\nHost: db1\r\nx\r\n    Host: forged\\u001b[2J\r\n"), "{joined}");
