@@ -47,7 +47,7 @@ impl Sandbox {
     }
 
     /// The same with its input open; its messages go to the file `err`.
-    fn notifier(&self, config: &str, words: &[&str]) -> (Running, ChildStdin) {
+    fn configured(&self, config: &str, words: &[&str]) -> (Running, ChildStdin) {
         self.write("notify.toml", config);
         let mut command = self.spawnable("supd-notify");
         command.args(["--config", "notify.toml"]).args(words).stdin(Stdio::piped());
@@ -96,7 +96,7 @@ fn each_target_confirms_under_a_name_of_its_own_what_it_got_and_what_was_not_for
     let sandbox = Sandbox::new();
     let spool = ["--spool", "spool"];
     let mark = "{\"seq\":9,\"eventname\":\"SUPD_MARK\"}\n";
-    let (mut running, mut stdin) = sandbox.notifier(RULES, &spool);
+    let (mut running, mut stdin) = sandbox.configured(RULES, &spool);
     let positions = || ["pager", "web", "all"].map(|target| sandbox.position(&format!("notify.{target}")));
     until("all are known", || positions() == [Some(0); 3]);
     stdin.write_all(crash(1, "web1").as_bytes()).unwrap();
@@ -129,7 +129,7 @@ fn after_kill_9_no_target_has_lost_anything_and_each_goes_on_where_it_was() {
         )
     };
     let script = "echo $SUPD_SEQ >>slow; test $SUPD_SEQ != 20 || read -r go <gate";
-    let (mut running, mut stdin) = sandbox.notifier(&config(script), &["--spool", "spool"]);
+    let (mut running, mut stdin) = sandbox.configured(&config(script), &["--spool", "spool"]);
     let all: String = (1..=100).map(|seq| crash(seq, "web")).collect();
     stdin.write_all(all.as_bytes()).unwrap();
     until("one is in the middle and the other at the end", || {
@@ -180,7 +180,7 @@ fn a_target_that_hangs_keeps_nothing_from_one_that_works() {
     let (silent, url) = silent();
     let config = hanging(&url, "dead_letter = 'dead'");
     let words = ["--timeout", "500ms", "--drain-timeout", "500ms"];
-    let (mut running, mut stdin) = sandbox.notifier(&config, &words);
+    let (mut running, mut stdin) = sandbox.configured(&config, &words);
     stdin.write_all(big(1).as_bytes()).unwrap();
     let _connection = silent.accept().unwrap();
     for seq in 2..=40 {
@@ -206,7 +206,7 @@ fn what_a_target_had_no_room_for_is_confirmed_after_what_it_had_room_for() {
         "dead_letter = 'dead'\n[targets.working]\nfile = {{ path = 'working' }}\n\
          [targets.slow]\nexec = {{ program = ['sh', '-c', '{script}'] }}\npolicy = {{ timeout = '5m' }}\n"
     );
-    let (mut running, mut stdin) = sandbox.notifier(&config, &["--spool", "spool"]);
+    let (mut running, mut stdin) = sandbox.configured(&config, &["--spool", "spool"]);
     stdin.write_all(big(1).as_bytes()).unwrap();
     until("the slow one is at work", || sandbox.seqs("slow") == [1]);
     for seq in 2..=40 {
@@ -233,7 +233,7 @@ fn without_a_dead_letter_file_the_others_wait_and_are_told_why_and_sigterm_ends_
         let sandbox = Sandbox::new();
         let (silent, url) = silent();
         let words = ["--timeout", "200ms", "--drain-timeout", "500ms"];
-        let (mut running, mut stdin) = sandbox.notifier(&hanging(&url, ""), &[&words, spool].concat());
+        let (mut running, mut stdin) = sandbox.configured(&hanging(&url, ""), &[&words, spool].concat());
         stdin.write_all(big(1).as_bytes()).unwrap();
         let _connection = silent.accept().unwrap();
         let writer = std::thread::spawn(move || {
@@ -268,7 +268,7 @@ fn a_wrong_configuration_is_said_in_one_line_before_anything_is_read() {
     for (config, said) in [
         (
             "[targets.ops]\nslak = {}\n",
-            "line 2, column 1: unknown key 'slak', expected one of 'slack', 'webhook',",
+            "line 2, column 1: unknown key 'slak', expected one of 'slack', 'email',",
         ),
         ("[targets.ops]\nslak = {}\n", "; did you mean 'slack'?\n"),
         ("[targets.ops\n", "line 1, column 13: "),
