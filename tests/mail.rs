@@ -29,7 +29,8 @@ fn sandbox(name: &str) -> Sandbox {
 /// supd-notify email with what every test here needs.
 fn email(sandbox: &Sandbox, smtp: &str, to: &str) -> Command {
     let mut command = sandbox.tool("supd-notify");
-    command.args(["-v", "--dead-letter", "dead.ndjson", "email", "--from", "supd <supd@example.org>"]);
+    command.args(["-v", "--dead-letter", "dead.ndjson", "--group-interval", "0s", "--rate", "none"]);
+    command.args(["email", "--from", "supd <supd@example.org>"]);
     command.args(["--to", to, "--smtp", smtp]);
     command
 }
@@ -57,6 +58,7 @@ fn a_mail_arrives_by_starttls_and_login_with_text_html_and_headers() {
     let mut notify = login(&sandbox, &server.address(), "ops@example.org,Dev <dev@example.org>");
     let fatal = state(22, "web", "FATAL", r#","server":"supervisor","boot":"b""#);
     let told = notify.args(["--subject-prefix", "[prod]"]).write_stdin(crash(21) + &fatal).assert().success();
+    assert_secret(&sandbox, &told.get_output().stderr);
     told.stderr(
         predicate::str::contains("email: the server answered 250 2.0.0 Ok: queued as 1A2B3C\n").count(2),
     );
@@ -75,8 +77,8 @@ fn a_mail_arrives_by_starttls_and_login_with_text_html_and_headers() {
     assert_ne!(header(crash, "Message-ID"), header(fatal, "Message-ID"));
     assert_eq!(
         crash["text"],
-        "web on web1 exited unexpectedly\n\nHost:       web1\nProcess:    web\nWas:        RUNNING\nPid:        7\n\
-         When:       2026-01-05 08:00:00 UTC\n"
+        "web on web1 exited unexpectedly\n\nHost:        web1\nProcess:     web\nWas:         RUNNING\nPid:         7\n\
+         When:        2026-01-05 08:00:00 UTC\n"
     );
     let html = crash["html"].as_str().unwrap();
     for part in ["border-left:6px solid #d9302c", "<td>RUNNING</td>", ">web on web1 exited unexpectedly</p>"]
@@ -87,7 +89,7 @@ fn a_mail_arrives_by_starttls_and_login_with_text_html_and_headers() {
 
 #[test]
 fn a_mail_arrives_by_tls_from_the_beginning_and_unencrypted() {
-    for (words, tls) in [(vec!["tls", "auth"], "tls"), (vec!["auth"], "none"), (vec![], "none")] {
+    for (words, tls) in [(vec!["tls", "auth"], "tls"), (vec!["auth", "login"], "none"), (vec![], "none")] {
         let sandbox = sandbox("localhost");
         let server = MailServer::start(&sandbox, &words);
         let mut notify = if words.is_empty() {
@@ -97,6 +99,7 @@ fn a_mail_arrives_by_tls_from_the_beginning_and_unencrypted() {
         };
         notify.args(["--tls", tls]).write_stdin(crash(1)).assert().success();
         assert_eq!(server.mails()[0]["encrypted"], tls == "tls");
+        assert_eq!(server.said().contains("AUTH LOGIN"), words.contains(&"login"), "{}", server.said());
     }
 }
 
@@ -300,7 +303,7 @@ fn what_a_process_is_called_forges_no_header_and_no_element() {
     let records: String = names.iter().map(|name| state(1, name, "FATAL", "")).collect();
     let long = state(1, &"x".repeat(3_000), "FATAL", "");
     let mut notify = email(&sandbox, &server.address(), "ops@example.org");
-    notify.args(["--tls", "none", "--rate", "none"]).write_stdin(records + &long).assert().success();
+    notify.args(["--tls", "none"]).write_stdin(records + &long).assert().success();
     let mails = server.mails();
     assert_eq!(mails.len(), names.len() + 1);
     for mail in &mails {
@@ -386,7 +389,7 @@ fn a_dry_run_prints_the_mail_and_needs_no_server() {
     let printed = notify.write_stdin(crash(1)).assert().success();
     printed.stdout(
         predicate::str::contains("\nSubject: web on web1 exited unexpectedly\n")
-            .and(predicate::str::contains("\nProcess:    web\n"))
+            .and(predicate::str::contains("\nProcess:     web\n"))
             .and(predicate::str::contains("\r").not()),
     );
 }

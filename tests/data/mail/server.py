@@ -1,10 +1,11 @@
 """A mail server on loopback that keeps what it gets: aiosmtpd with STARTTLS and AUTH.
 
-    server.py DIRECTORY [starttls] [tls] [auth] [parrot]
+    server.py DIRECTORY [starttls] [tls] [auth] [login] [parrot]
 
 Writes its port to DIRECTORY/port and each mail, as Python's own parser understands it, as a line of JSON to
 DIRECTORY/mails; what it is told goes to DIRECTORY/said. With starttls or tls it needs DIRECTORY/server.pem and
-server.key; with auth it knows the user 'supd' and the password in DIRECTORY/password. Recipients decide what it answers:
+server.key; with auth it knows the user 'supd' and the password in DIRECTORY/password, with login it takes
+them only one after the other. Recipients decide what it answers:
 nobody@ 550, full@ 552, later@ 452, once@ 452 the first time; quota@ 552 after the text, slow@ nothing at all.
 """
 
@@ -112,6 +113,7 @@ async def main():
             require_starttls="starttls" in words,
             authenticator=authenticate if "auth" in words else None,
             auth_required="auth" in words,
+            auth_exclude_mechanism=["PLAIN"] if "login" in words else [],
             auth_require_tls="starttls" in words,
             loop=asyncio.get_running_loop(),
         )

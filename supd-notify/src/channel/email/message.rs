@@ -70,7 +70,7 @@ fn text(message: &Message, body: Option<&str>) -> String {
         return text + &block(body);
     }
     for (label, value) in &message.facts {
-        let _ = writeln!(text, "{:<12}{}", format!("{label}:"), printable(value));
+        let _ = writeln!(text, "{:<13}{}", format!("{label}:"), printable(value));
     }
     if let Some(body) = &message.text {
         text.push('\n');
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(value(&mail, "X-Supd-Event").unwrap(), "PROCESS_STATE_EXITED");
         assert!(value(&mail, "Date").is_some() && value(&mail, "Importance").is_none());
         for part in
-            ["Process:    web:web_00\r\n", "Pid:        7\r\n", "solid #d9302c", "<td>web:web_00</td>"]
+            ["Process:     web:web_00\r\n", "Pid:         7\r\n", "solid #d9302c", "<td>web:web_00</td>"]
         {
             let joined = mail.replace("=\r\n", "").replace("=3D", "=");
             assert!(joined.contains(part), "{part} in {joined}");

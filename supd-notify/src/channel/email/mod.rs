@@ -1,19 +1,16 @@
 //! Mail, by a server (SMTP) or by a program that takes it as sendmail does.
 
+mod address;
 mod message;
 mod sendmail;
 mod smtp;
 
-use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use lettre::message::{Mailbox, Mailboxes};
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
-use rustls::pki_types::ServerName;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use supd_core::cli::Usage;
@@ -22,9 +19,10 @@ use super::{Audience, Channel, Failure, Receipt};
 use crate::parcel::Parcel;
 use crate::secret::{self, Source};
 use crate::wording::{self, Wording};
+use address::{Recipients, Sender, Server};
 use message::Envelope;
 use sendmail::Sendmail;
-use smtp::{Login, Relay, Tls};
+use smtp::{Login, Relay, Security};
 
 /// Where the password is unless told otherwise.
 const PASSWORD: &str = "SUPD_SMTP_PASSWORD";
@@ -55,7 +53,7 @@ pub(crate) struct Args {
 
     /// How the connection to it is encrypted [default: starttls]
     #[arg(long, value_enum, value_name = "HOW", conflicts_with = "sendmail")]
-    tls: Option<Tls>,
+    tls: Option<Security>,
 
     /// File with certificates of authorities (PEM) that are trusted too
     #[arg(long, value_name = "FILE", conflicts_with = "sendmail")]
@@ -84,103 +82,6 @@ pub(crate) struct Args {
     /// What the subject begins with
     #[arg(long, value_name = "TEXT")]
     subject_prefix: Option<String>,
-}
-
-/// `mail.example.org:587`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Server {
-    host: String,
-    port: Option<u16>,
-}
-
-impl FromStr for Server {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (host, port) = match text.rsplit_once(':') {
-            // An address of IPv6 alone.
-            _ if text.parse::<Ipv6Addr>().is_ok() => (text, None),
-            Some((host, port)) if !port.contains(']') => {
-                (host, Some(port.parse().map_err(|_| format!("'{port}' is no port"))?))
-            }
-            _ => (text, None),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        match ServerName::try_from(host) {
-            Ok(_) => Ok(Self { host: host.to_owned(), port }),
-            Err(_) => Err(format!("'{host}' is no host's name")),
-        }
-    }
-}
-
-impl TryFrom<String> for Server {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-/// One address, with or without a name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Sender(Mailbox);
-
-impl FromStr for Sender {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match &addresses(text)?[..] {
-            [one] => Ok(Self(one.clone())),
-            _ => Err("more than one address".to_owned()),
-        }
-    }
-}
-
-impl TryFrom<String> for Sender {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-/// Addresses with commas between them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Recipients(Vec<Mailbox>);
-
-impl FromStr for Recipients {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        addresses(text).map(Self)
-    }
-}
-
-impl TryFrom<String> for Recipients {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-/// At least one address.
-fn addresses(text: &str) -> Result<Vec<Mailbox>, String> {
-    let text = text.trim();
-    let parsed: Result<Mailboxes, _> = text.parse();
-    let addresses: Vec<Mailbox> =
-        parsed.map_err(|_| "no address such as ops@example.org")?.into_iter().collect();
-    if addresses.is_empty() || text.contains(char::is_control) {
-        return Err("no address such as ops@example.org".to_owned());
-    }
-    // Most servers take no others, and would refuse each mail.
-    match addresses.iter().find(|address| !address.email.to_string().is_ascii()) {
-        Some(address) => Err(format!("'{}' is not ASCII", address.email)),
-        None => Ok(addresses),
-    }
 }
 
 /// How mails leave.
@@ -212,8 +113,10 @@ impl Email {
                 bail!(Usage("email: give either a server (smtp) or a program (sendmail)".into()))
             }
             (Some(server), None) => Way::Smtp(Arc::new(relay(server, args, dry_run)?)),
-            (None, _) if args.user.is_some() || args.password.is_some() || args.ca_file.is_some() => {
-                bail!(Usage("email: a login and certificates are for a server: give --smtp HOST".into()))
+            (None, _) if is_for_server(args) => {
+                bail!(Usage(
+                    "email: a login, encryption and certificates are for a server: give --smtp HOST".into()
+                ))
             }
             (None, Some(program)) => Way::Sendmail(Sendmail { program: program.clone() }),
             (None, None) if dry_run => Way::None,
@@ -232,11 +135,16 @@ impl Email {
     }
 }
 
+/// Whether it says something that has no meaning without a server.
+fn is_for_server(args: &Args) -> bool {
+    args.tls.is_some() || args.user.is_some() || args.password.is_some() || args.ca_file.is_some()
+}
+
 fn relay(server: &Server, args: &Args, dry_run: bool) -> anyhow::Result<Relay> {
     let tls = args.tls.unwrap_or_default();
     let host = server.host.clone();
     let login = login(args, dry_run)?;
-    if login.is_some() && tls == Tls::None && !smtp::is_loopback(&host) {
+    if login.is_some() && tls == Security::None && !smtp::is_loopback(&host) {
         bail!(Usage(format!(
             "email: without encryption the password could be read on the way to '{host}': use --tls"
         )));
@@ -312,38 +220,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_a_host_with_or_without_a_port() {
-        let server = |text: &str| text.parse::<Server>().map(|server| (server.host, server.port));
-        assert_eq!(server("mail.example.org"), Ok(("mail.example.org".into(), None)));
-        assert_eq!(server("mail.example.org:25"), Ok(("mail.example.org".into(), Some(25))));
-        assert_eq!(server("[::1]:25"), Ok(("::1".into(), Some(25))));
-        assert_eq!(server("[::1]"), Ok(("::1".into(), None)));
-        assert_eq!(server("::1"), Ok(("::1".into(), None)));
-        for wrong in ["", ":25", "host:", "host:smtp", "host:65536", "smtp://host", "a b", "user@host"] {
-            server(wrong).unwrap_err();
-        }
-    }
-
-    #[test]
-    fn addresses_are_taken_whole_or_not_at_all() {
-        let count = |text: &str| addresses(text).map(|addresses| addresses.len());
-        assert_eq!(count("ops@example.org"), Ok(1));
-        assert_eq!(count(" \"Ops, all\" <ops@example.org>, dev@example.org "), Ok(2));
-        for wrong in [
-            "",
-            "ops",
-            "ops@example.org; dev@example.org",
-            "a@example.org\r\nBcc: b@example.org",
-            "\"a\r\nBcc: b@example.org\" <a@example.org>",
-            "ops@bücher.example",
-            "a@example.org,,b@example.org",
-        ] {
-            count(wrong).unwrap_err();
-        }
-        assert!("a@example.org, b@example.org".parse::<Sender>().is_err());
-    }
-
-    #[test]
     fn a_configuration_says_the_same_as_the_options() {
         let parse = |text: &str| toml::from_str::<Args>(text);
         let args = parse(
@@ -380,6 +256,7 @@ mod tests {
             "",
             "smtp = 'h'\nsendmail = '/x'",
             "sendmail = '/x'\nuser = 'u'",
+            "sendmail = '/x'\ntls = 'tls'",
             "smtp = 'h'\nPASSWORD",
             "smtp = 'h'\nuser = 'u'\ntls = 'none'\nPASSWORD",
             "smtp = 'h'\nuser = \"u\\u0000\"\nPASSWORD",

@@ -34,7 +34,7 @@ const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 /// How the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Tls {
+pub(super) enum Security {
     /// From STARTTLS on, before anything else is said; usually port 587
     #[default]
     Starttls,
@@ -44,7 +44,7 @@ pub(super) enum Tls {
     None,
 }
 
-impl Tls {
+impl Security {
     /// The port where servers wait for that.
     pub(super) fn port(self) -> u16 {
         match self {
@@ -66,7 +66,7 @@ pub(super) struct Login {
 pub(super) struct Relay {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) tls: Tls,
+    pub(super) tls: Security,
     pub(super) parameters: TlsParameters,
     pub(super) login: Option<Login>,
 }
@@ -135,7 +135,7 @@ impl Relay {
             .collect();
         // An address that does not answer must leave time for the next one.
         let share = clock.left()? / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-        let wrapper = (self.tls == Tls::Tls).then_some(&self.parameters);
+        let wrapper = (self.tls == Security::Tls).then_some(&self.parameters);
         SmtpConnection::connect(&addresses[..], Some(share), &own_name(), wrapper, None)
             .map_err(|error| clock.failure(&format!("connect to '{host}' port {port}"), &error))
     }
@@ -147,7 +147,7 @@ impl Relay {
         text: &[u8],
         clock: Clock,
     ) -> Result<Accepted, Failure> {
-        if self.tls == Tls::Starttls {
+        if self.tls == Security::Starttls {
             if !connection.can_starttls() {
                 return Err(Failure::temporary(
                     "the server offers no STARTTLS, and nothing is sent unencrypted",
@@ -318,7 +318,7 @@ mod tests {
         let relay = Relay {
             host: "h".into(),
             port: 1,
-            tls: Tls::None,
+            tls: Security::None,
             parameters: TlsParameters::new("h".into()).unwrap(),
             login: Some(Login { user: "supd".into(), password: "pässw0rd!".to_owned().into() }),
         };
