@@ -68,7 +68,7 @@ pub fn is_problem(record: &Record) -> bool {
 pub struct Sentence {
     /// From [`subject`].
     pub subject: String,
-    /// What stands between them: a space, or a colon before a list; nothing where there is nothing more.
+    /// What stands between them: a space, or a colon before a list or a sentence; nothing where there is nothing more.
     pub joint: &'static str,
     /// From [`what`].
     pub what: String,
@@ -79,6 +79,9 @@ impl Sentence {
     pub fn of(record: &Record) -> Self {
         match Digest::of(record) {
             Some(digest) => digest.sentence(record),
+            None if record.kind() == Kind::Test => {
+                Self { subject: subject(record), joint: ": ", what: what(record).into_owned() }
+            }
             None => Self { subject: subject(record), joint: " ", what: what(record).into_owned() },
         }
     }
@@ -107,8 +110,8 @@ pub(crate) fn shorten(text: String) -> String {
     }
 }
 
-/// Whom the event is about: `web` or `web:web_00`, as supervisorctl writes it; a group; supervisord's identifier; or the
-/// spool.
+/// Whom the event is about: `web` or `web:web_00`, as supervisorctl writes it; a group; supervisord's identifier; the
+/// spool; or us.
 pub fn subject(record: &Record) -> String {
     let payload = &record.payload;
     let process = process(payload.groupname.as_deref(), payload.processname.as_deref());
@@ -116,6 +119,7 @@ pub fn subject(record: &Record) -> String {
         (Some(process), _) => process,
         (None, Some(digest)) => digest.sentence(record).subject,
         (None, None) if reason_of_gap(record).is_some() => "spool".to_owned(),
+        (None, None) if record.kind() == Kind::Test => "Test from supd-notify".to_owned(),
         (None, None) => record.server.clone().unwrap_or_else(|| "supervisor".to_owned()),
     }
 }
@@ -173,6 +177,7 @@ fn tell(record: &Record, tries: Option<u64>) -> Cow<'static, str> {
         }
         Kind::Recovered => recovered(record).into(),
         Kind::Reminder => reminder(record).into(),
+        Kind::Test => "this is a test message; nothing has happened".into(),
         Kind::Mark | Kind::Other => format!("sent {}", record.eventname).into(),
     }
 }
@@ -402,6 +407,16 @@ mod tests {
         assert_eq!(text(both).as_deref(), Some("x"));
         assert_eq!(text(r#"{"eventname":"PROCESS_STATE_EXITED","logtail":"y"}"#).as_deref(), Some("y"));
         assert_eq!(text(r#"{"eventname":"PROCESS_STATE_EXITED","logtail":""}"#), None);
+    }
+
+    #[test]
+    fn a_test_cannot_be_taken_for_an_event() {
+        let test = r#"{"eventname":"SUPD_TEST","host":"web1"}"#;
+        assert_eq!(
+            title(test),
+            "Test from supd-notify on web1: this is a test message; nothing has happened"
+        );
+        assert!(!is_problem(&record(test)));
     }
 
     #[test]

@@ -19,7 +19,7 @@ const FAMILIES: [&str; 7] = [
 ];
 
 /// The leaves of the tree, and its root.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "PROCESS_STATE_STARTING",
     "PROCESS_STATE_RUNNING",
     "PROCESS_STATE_BACKOFF",
@@ -45,6 +45,7 @@ const NAMES: [&str; 26] = [
     "SUPD_DIGEST",
     "SUPD_RECOVERED",
     "SUPD_REMINDER",
+    "SUPD_TEST",
     "EVENT",
 ];
 
@@ -75,6 +76,8 @@ pub enum Kind {
     Recovered,
     /// `SUPD_REMINDER`: a process that was reported is still not well.
     Reminder,
+    /// `SUPD_TEST`: nothing but a message to see that messages arrive.
+    Test,
     /// A name that we do not know: a later supervisord's, or another `SUPD_…`.
     Other,
 }
@@ -144,6 +147,7 @@ impl Kind {
             "SUPD_DIGEST" => Self::Digest,
             "SUPD_RECOVERED" => Self::Recovered,
             "SUPD_REMINDER" => Self::Reminder,
+            "SUPD_TEST" => Self::Test,
             _ if family("PROCESS_LOG") => Self::ProcessLog,
             _ if family("PROCESS_COMMUNICATION") => Self::ProcessCommunication,
             _ if family("SUPERVISOR_STATE_CHANGE") => Self::SupervisorStateChange,
@@ -155,7 +159,7 @@ impl Kind {
 
     /// Whether our own programs add it, so that it never was on supervisord's wire.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Gap | Self::Mark | Self::Digest | Self::Recovered | Self::Reminder)
+        matches!(self, Self::Gap | Self::Mark | Self::Digest | Self::Recovered | Self::Reminder | Self::Test)
     }
 }
 
