@@ -197,7 +197,7 @@ fn wait(spool: &Path, name: &ConsumerName, queue: &Queue) -> anyhow::Result<Opti
         if started.elapsed() >= SAY_AFTER && !std::mem::replace(&mut has_said, true) {
             log::info!("waiting for the end of {holder}, which is {}", shown());
         }
-        if !queue.pause(ASK_AGAIN) {
+        if !queue.pause(ASK_AGAIN, started) {
             log::warn!("{holder} still is {}; what it leaves stays there for the next start", shown());
             return Ok(None);
         }

@@ -5,8 +5,8 @@
 //! waiting: a letter is offered, and refused once the queue has been full for a few moments.
 //!
 //! Two things hurry the delivery. At the end of input everything is still tried, but a channel that fails is given only
-//! the drain timeout. SIGTERM ends everything within the drain timeout, and at once when it comes after the end of
-//! input: whoever sends it then has waited already.
+//! the drain timeout, from then or, if that is later, from when it began to fail. SIGTERM ends everything within the
+//! drain timeout, and at once when it comes after the end of input: whoever sends it then has waited already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -153,17 +153,18 @@ impl Queue {
     }
 
     /// Until when a delivery may be tried: at any time, unless SIGTERM says otherwise or, for a channel that has been
-    /// failing, the end of input does.
-    pub(crate) fn deadline(&self, failing: bool) -> Option<Instant> {
-        self.lock().deadline(failing, self.drain_timeout)
+    /// failing since then, the end of input does.
+    pub(crate) fn deadline(&self, failing_since: Option<Instant>) -> Option<Instant> {
+        self.lock().deadline(failing_since, self.drain_timeout)
     }
 
-    /// Waits for as long as this, as long as that leaves time for another attempt of what has been failing; else false.
-    pub(crate) fn pause(&self, time: Duration) -> bool {
+    /// Waits for as long as this, as long as that leaves time for another attempt of what has been failing since then;
+    /// else false.
+    pub(crate) fn pause(&self, time: Duration, failing_since: Instant) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
         loop {
-            let deadline = state.deadline(true, self.drain_timeout);
+            let deadline = state.deadline(Some(failing_since), self.drain_timeout);
             if deadline.is_some_and(is_past) {
                 return false;
             }
@@ -250,8 +251,13 @@ impl Queue {
 
     /// SIGTERM has come.
     pub(crate) fn stop(&self) {
+        let has_ended = self.lock().ended.is_some();
+        self.stop_within(if has_ended { Duration::ZERO } else { self.drain_timeout });
+    }
+
+    /// There is no more time than this.
+    pub(crate) fn stop_within(&self, patience: Duration) {
         let mut state = self.lock();
-        let patience = if state.ended.is_some() { Duration::ZERO } else { self.drain_timeout };
         let stop = Instant::now() + patience;
         state.stop = Some(state.stop.map_or(stop, |earlier| earlier.min(stop)));
         self.changed.notify_all();
@@ -289,8 +295,8 @@ impl State {
         self.entries.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES
     }
 
-    fn deadline(&self, failing: bool, drain_timeout: Duration) -> Option<Instant> {
-        let by_end = self.ended.filter(|_| failing).map(|ended| ended + drain_timeout);
+    fn deadline(&self, failing_since: Option<Instant>, drain_timeout: Duration) -> Option<Instant> {
+        let by_end = self.ended.zip(failing_since).map(|(ended, since)| ended.max(since) + drain_timeout);
         self.stop.into_iter().chain(by_end).min()
     }
 }
@@ -365,11 +371,13 @@ mod tests {
     #[test]
     fn the_end_of_input_hurries_only_a_channel_that_fails() {
         let queue = Queue::new(Duration::ZERO);
-        assert!(queue.pause(Duration::ZERO));
+        let now = Instant::now();
+        assert!(queue.pause(Duration::ZERO, now));
         queue.end();
-        assert_eq!(queue.deadline(false), None);
-        assert!(queue.deadline(true).is_some());
-        assert!(!queue.pause(LONG));
+        assert_eq!(queue.deadline(None), None);
+        assert!(queue.deadline(Some(now)).is_some_and(is_past));
+        assert_eq!(queue.deadline(Some(now + LONG)), Some(now + LONG), "it works until then");
+        assert!(!queue.pause(LONG, now));
         assert!(matches!(queue.pop(None), Next::End));
     }
 
@@ -408,10 +416,10 @@ mod tests {
     fn sigterm_after_the_end_of_input_means_now() {
         let queue = Queue::new(LONG);
         queue.stop();
-        assert!(queue.deadline(false).is_some_and(|deadline| deadline > Instant::now() + LONG / 2));
+        assert!(queue.deadline(None).is_some_and(|deadline| deadline > Instant::now() + LONG / 2));
         let queue = Queue::new(LONG);
         queue.end();
         queue.stop();
-        assert!(queue.deadline(false).is_some_and(is_past));
+        assert!(queue.deadline(None).is_some_and(is_past));
     }
 }

@@ -85,8 +85,8 @@ struct Courier {
     dispatcher: Dispatcher,
     /// Letters that an earlier program left in its state, and that still wait.
     held: Vec<Arc<Letter>>,
-    /// Why the last attempt did not succeed, if it did not.
-    failing: Option<String>,
+    /// Set while attempts do not succeed.
+    failing: Option<Failing>,
 }
 
 /// The state's file, and when to write it.
@@ -95,6 +95,12 @@ struct Memory {
     due: Option<Instant>,
     written: Instant,
     is_failing: bool,
+}
+
+/// Why the last attempt did not succeed, and since when none does.
+struct Failing {
+    reason: String,
+    since: Instant,
 }
 
 /// What became of a parcel.
@@ -266,14 +272,15 @@ impl Courier {
         let started = Instant::now();
         let mut ceilings = backoff::ceilings();
         loop {
-            let deadline = self.target.queue.deadline(self.failing.is_some());
+            let failing_since = self.failing.as_ref().map(|failing| failing.since);
+            let deadline = self.target.queue.deadline(failing_since);
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                let reason = self.failing.clone();
+                let reason = self.failing.as_ref().map(|failing| failing.reason.clone());
                 return Outcome::OutOfTime(reason.unwrap_or_else(|| "it was time to stop".to_owned()));
             }
             // An attempt of a channel that works gets all its time: cut short, it might have arrived all the same.
-            let timeout = left.filter(|_| self.failing.is_some()).map_or(timeout, |left| left.min(timeout));
+            let timeout = left.filter(|_| failing_since.is_some()).map_or(timeout, |left| left.min(timeout));
             let (reason, retry_after) = match self.target.channel.deliver(parcel, timeout) {
                 Ok(receipt) => {
                     log::debug!("{}: {}", self.target.name, receipt.0);
@@ -291,7 +298,8 @@ impl Courier {
                 Err(Failure::Temporary { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
             };
             self.target.tally.attempt_failed(Now::read());
-            self.failing = Some(reason.clone());
+            let since = failing_since.unwrap_or_else(Instant::now);
+            self.failing = Some(Failing { reason: reason.clone(), since });
             let ceiling = ceilings.next().unwrap_or(backoff::LONGEST);
             let pause = backoff::jitter(ceiling).max(retry_after.min(LONGEST_WISH));
             if started.elapsed() + pause >= retry_for {
@@ -299,7 +307,7 @@ impl Courier {
             }
             log::warn!("deliver to {}: {reason}; next attempt in {pause:.1?}", self.target.name);
             self.write();
-            if !self.target.queue.pause(pause) {
+            if !self.target.queue.pause(pause, since) {
                 return Outcome::OutOfTime(reason);
             }
             self.target.tally.retried.add(1);
