@@ -81,7 +81,10 @@ impl Endpoint {
             "" => format!("the server answered {status}"),
             answer => format!("the server answered {status}: {}", printable(answer)),
         };
-        let reason = self.redact(&reason);
+        let mut reason = self.redact(&reason);
+        if answer.len() as u64 == MAX_ANSWER {
+            self.cut_begun_secret(&mut reason);
+        }
         if status.is_success() {
             return Ok(Receipt(reason));
         }
@@ -96,6 +99,26 @@ impl Endpoint {
 
     /// A server, or a library, may repeat what it was asked.
     fn redact(&self, text: &str) -> String {
+        self.secrets(|secrets| secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…")))
+    }
+
+    /// An answer that was cut may end within a secret.
+    fn cut_begun_secret(&self, text: &mut String) {
+        let begun = self.secrets(|secrets| {
+            let ends_with_part_of = |secret: &str| {
+                let ends = secret.char_indices().map(|(end, _)| end).rev();
+                ends.filter(|&end| end > 3).find(|&end| text.ends_with(&secret[..end]))
+            };
+            secrets.filter_map(ends_with_part_of).max()
+        });
+        if let Some(begun) = begun {
+            text.truncate(text.len() - begun);
+            text.push('…');
+        }
+    }
+
+    /// Hands out everything that nobody may see.
+    fn secrets<T>(&self, take: impl FnOnce(&mut dyn Iterator<Item = &str>) -> T) -> T {
         let url = self.url.expose_secret();
         let uri: Option<Uri> = url.parse().ok();
         let path = uri.as_ref().and_then(Uri::path_and_query).map_or("", |path| path.as_str());
@@ -103,7 +126,7 @@ impl Endpoint {
         // A part alone is a secret too when it is long enough to be one.
         let parts = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= 8);
         let whole = [url, path, token].into_iter().filter(|secret| secret.len() > 3);
-        whole.chain(parts).fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+        take(&mut whole.chain(parts))
     }
 }
 
@@ -153,6 +176,21 @@ mod tests {
         let endpoint =
             Endpoint::new("https://hooks.example/services/T0000/longs3cret".to_owned().into(), None).unwrap();
         assert_eq!(endpoint.redact("unknown: longs3cret"), "unknown: …");
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_ends_before_a_secret_that_it_begins() {
+        let url = "https://hooks.example/services/T0000/longs3cret".to_owned();
+        let endpoint = Endpoint::new(url.into(), Some("t0ken".to_owned().into())).unwrap();
+        let cut = |text: &str| {
+            let mut text = text.to_owned();
+            endpoint.cut_begun_secret(&mut text);
+            text
+        };
+        assert_eq!(cut("unknown: longs3c"), "unknown: …");
+        assert_eq!(cut("unknown: https://hooks.example/services/T0000/lo"), "unknown: …");
+        assert_eq!(cut("bad t0ke"), "bad …");
+        assert_eq!(cut("so it is too lon"), "so it is too lon");
     }
 
     #[test]
