@@ -69,7 +69,7 @@ fn a_server_that_is_busy_is_asked_again_when_it_says_so_and_order_is_kept() {
 }
 
 #[test]
-fn what_the_server_will_never_take_goes_to_the_dead_letters_as_it_was() {
+fn what_the_server_will_never_take_goes_to_the_dead_letters_with_the_reason() {
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(&[(404, "no_service", &[])]);
     let odd = crash(1).replace("{\"ts\"", "{ \"note\": 1, \"ts\"");
@@ -81,7 +81,13 @@ fn what_the_server_will_never_take_goes_to_the_dead_letters_as_it_was() {
     assert.stderr(
         "supd-notify: deliver to slack: the server answered 404 Not Found: no_service; gave up 'web exited unexpectedly' (serial 1)\n",
     );
-    assert_eq!(sandbox.read("dead.ndjson"), odd);
+    let [dead] = &sandbox.records("dead.ndjson")[..] else { panic!("there is one") };
+    let undelivered = &dead["undelivered"];
+    assert_eq!(undelivered["target"], "slack");
+    assert_eq!(undelivered["reason"], "the server answered 404 Not Found: no_service");
+    supd_core::cli::moment(undelivered["time"].as_str().unwrap()).unwrap();
+    let member = format!(",\"undelivered\":{undelivered}");
+    assert_eq!(sandbox.read("dead.ndjson").replace(&member, ""), odd);
     assert_eq!(receiver.slack_texts().len(), 2);
 }
 

@@ -28,6 +28,7 @@ mod state;
 mod tally;
 mod target;
 mod template;
+mod undelivered;
 mod wording;
 
 use std::io;

@@ -1,7 +1,8 @@
 //! A file to which records are appended as they came.
 
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -45,19 +46,15 @@ impl Channel for Append {
     }
 
     fn deliver(&mut self, parcel: &Parcel, _timeout: Duration) -> Result<Receipt, Failure> {
-        append_line(&self.path, parcel.line())
+        append::open(&self.path)
+            .and_then(|mut file| write_line(&mut file, parcel.line()))
             .map(|()| Receipt(format!("appended to '{}'", self.path.display())))
             .map_err(|error| Failure::temporary(format!("append to '{}': {error}", self.path.display())))
     }
 }
 
-/// Appends a line and its newline, whole or not at all: what a full disk cuts is taken back. An empty line only makes
-/// sure that the file can be written.
-pub(crate) fn append_line(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = append::open(path)?;
-    if line.is_empty() {
-        return Ok(());
-    }
+/// Appends a line and its newline, whole or not at all: what a full disk cuts is taken back.
+pub(crate) fn write_line(file: &mut File, line: &[u8]) -> io::Result<()> {
     let before = file.metadata()?.len();
     let result = file.write_all(&[line, b"\n"].concat());
     if result.is_err() {
