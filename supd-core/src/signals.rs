@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM};
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGQUIT, SIGUSR1, SIGUSR2};
 
 /// What supervisord's `stopsignal=` can be, and can be caught.
 pub const STOP_SIGNALS: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];

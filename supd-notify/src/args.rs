@@ -1,14 +1,18 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use serde::Deserialize;
 use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
 
 use crate::channel::{Channel, email, exec, file, log, slack, webhook};
-use crate::{heartbeat, metrics, policy, wording};
+use crate::{heartbeat, metrics, policy, retry, test_message, wording};
 
 /// What help calls the subcommands.
 const COMMANDS: &str = "Channels, and other commands";
@@ -20,7 +24,8 @@ Examples:
   supd-parse -e fatal events.ndjson |
     supd-notify --dead-letter undelivered.ndjson exec -- ./page-me
   supd-listen -c 'supd-parse --problems | supd-notify --config /etc/supd/notify.toml'
-A first real message, with SUPD_SLACK_URL set:
+A first message, with SUPD_SLACK_URL set, and a first real one:
+  supd-notify test slack
   supd-mock generate | supd-parse --problems | head -n 1 | supd-notify -v slack
 
 Exit status: 0 when every record was delivered, or stays in the spool; 1 when
@@ -30,8 +35,8 @@ one was not, or a line was not a record; 2 for wrong usage.";
 ///
 /// Reads records, one JSON object a line, from standard input, and sends each to one channel, in order. What fails is
 /// tried again, after one second, then longer, up to five minutes; a server's Retry-After is respected. What cannot be
-/// delivered goes to the dead letter file as the record it was, or, without one, to standard error. Records marked
-/// with 'resolves' (the end of a problem) are read and not sent.
+/// delivered goes to the dead letter file with the reason, or, without one, to standard error; 'retry' sends it again.
+/// Records marked with 'resolves' (the end of a problem) are read and not sent.
 ///
 /// A configuration names several targets instead, each a channel with its own options, and rules that say which of them
 /// gets what. One that fails or is slow delays no other. What is given on the command line holds for all of them, whatever
@@ -47,14 +52,14 @@ pub struct Args {
     pub(crate) command: Option<Command>,
 
     /// Deliver to the targets of this configuration, instead of to one channel
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 
     /// Print what would be sent, and send nothing
     #[arg(long, global = true, help_heading = "Delivery")]
     pub(crate) dry_run: bool,
 
-    /// Append records that could not be delivered to this file
+    /// Append records that could not be delivered to this file, each with why not
     #[arg(long, value_name = "FILE", global = true, help_heading = "Delivery")]
     pub(crate) dead_letter: Option<PathBuf>,
 
@@ -103,6 +108,51 @@ pub struct Args {
 }
 
 impl Args {
+    /// What the program was called with. After `retry FILE --` stands another command line, that of the channel: its
+    /// options are taken as if they stood before the `--`.
+    ///
+    /// Does not return where `--help` was asked for, or what was given makes no sense.
+    pub(crate) fn of_program() -> Self {
+        let refuse = |kind, why: String| -> ! { Self::command().error(kind, why).exit() };
+        let mut args = Self::parse();
+        let Some(Command::Retry(retry)) = &args.command else { return args };
+        let mut retry = retry.clone();
+        let name = OsString::from("supd-notify");
+        let inner = retry.words().map(|words| Self::parse_from(iter::once(&name).chain(words)));
+        let streams = args.of_a_stream().chain(inner.iter().flat_map(Self::of_a_stream)).next();
+        if let Some(option) = streams {
+            let why =
+                format!("'retry' reads no stream, and what it cannot send stays in FILE: leave {option} out");
+            refuse(ErrorKind::ArgumentConflict, why);
+        }
+        if let Some(inner) = inner {
+            let Some(Command::Channel(channel)) = inner.command else {
+                let wrong = "after 'retry FILE --' stands a channel, with its options";
+                refuse(ErrorKind::InvalidValue, wrong.to_owned());
+            };
+            retry.channel = Some(channel);
+            args.config = inner.config.or(args.config);
+            args.policy = inner.policy.or(&args.policy);
+            args.wording = inner.wording.or(&args.wording);
+            args.dry_run |= inner.dry_run;
+            args.errors_only |= inner.errors_only;
+            args.verbose |= inner.verbose;
+        }
+        Self { command: Some(Command::Retry(retry)), ..args }
+    }
+
+    /// The options given, by name, that make sense only for what comes from standard input.
+    fn of_a_stream(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("--dead-letter", self.dead_letter.is_some()),
+            ("--spool", self.spool.is_some()),
+            ("--state", self.state.is_some()),
+            ("--metrics", self.metrics.is_given()),
+            ("--heartbeat", self.heartbeat.is_given()),
+        ];
+        given.into_iter().filter_map(|(option, is_given)| is_given.then_some(option))
+    }
+
     /// Which messages to write to standard error.
     pub(crate) fn verbosity(&self) -> cli::Verbosity {
         cli::Verbosity::new(self.errors_only, self.verbose)
@@ -121,6 +171,12 @@ impl Args {
 pub(crate) enum Command {
     #[command(flatten)]
     Channel(ChannelArgs),
+
+    #[command(display_order = 97)]
+    Retry(retry::Args),
+
+    #[command(display_order = 98)]
+    Test(test_message::Args),
 
     /// Say what is wrong with a configuration, or what it would do
     ///
@@ -177,8 +233,6 @@ impl ChannelArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -21,6 +21,7 @@ mod preview;
 mod program;
 mod queue;
 mod quiet;
+mod retry;
 mod router;
 mod rules;
 mod secret;
@@ -28,6 +29,7 @@ mod state;
 mod tally;
 mod target;
 mod template;
+mod test_message;
 mod undelivered;
 mod wording;
 
@@ -37,7 +39,6 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use supd_core::signals::{SIGTERM, SignalPipe};
 use supd_core::{ancestry, cli, stdio};
 
@@ -54,20 +55,30 @@ const NAME: &str = "supd-notify";
 /// The program: its exit status is 0 when every record was delivered or stays in the spool, 1 when one was not (or a line
 /// was no record), 2 for wrong usage.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::of_program();
     args.verbosity().start(NAME);
-    cli::run(NAME, || notify(&args))
+    cli::run(NAME, || match &args.command {
+        Some(Command::CheckConfig { file }) => {
+            silence_stdout(true)?;
+            config::check(file, &args)
+        }
+        Some(Command::Retry(asked)) => retry::retry(asked, &args),
+        Some(Command::Test(asked)) => test_message::test(asked, &args),
+        Some(Command::Channel(_)) | None => notify(&args),
+    })
+}
+
+/// Nothing that we or a program of ours prints may reach supervisord; unless it is to be seen, it goes to standard error
+/// everywhere.
+fn silence_stdout(is_to_be_seen: bool) -> anyhow::Result<()> {
+    if !is_to_be_seen || ancestry::is_supervisords_pipe(io::stdout()) {
+        stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
+    }
+    Ok(())
 }
 
 fn notify(args: &Args) -> anyhow::Result<u8> {
-    let is_check = matches!(args.command, Some(Command::CheckConfig { .. }));
-    // Nothing that we or a program of ours prints may reach supervisord.
-    if !(args.dry_run || is_check) || ancestry::is_supervisords_pipe(io::stdout()) {
-        stdio::point_stdout_at_stderr().context("point standard output at standard error")?;
-    }
-    if let Some(Command::CheckConfig { file }) = &args.command {
-        return config::check(file, args);
-    }
+    silence_stdout(args.dry_run)?;
     let heartbeat = args.heartbeat.heartbeat(args.dry_run)?;
     let (targets, router) = Plan::read(args)?.carry_out(args)?;
     let tally = Arc::default();
@@ -91,6 +102,13 @@ fn run(targets: Vec<Target>, router: Router, listeners: Listeners) -> anyhow::Re
         let outcome = Arc::clone(&outcome);
         move || intake::read(&router, &queues, &listeners, &outcome)
     });
+    let failed = run_all(targets)?;
+    let malformed = outcome.lock().expect("nobody panics here").take().transpose()?.unwrap_or(0);
+    Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
+}
+
+/// Runs the targets to their end; how many records could not be delivered.
+fn run_all(targets: Vec<Target>) -> anyhow::Result<u64> {
     let tallies: Vec<Arc<Tally>> = targets.iter().map(|target| Arc::clone(&target.tally)).collect();
     let (sender, ends) = mpsc::channel();
     for target in targets {
@@ -108,7 +126,5 @@ fn run(targets: Vec<Target>, router: Router, listeners: Listeners) -> anyhow::Re
     for _ in &tallies {
         ends.recv().expect("a target does not panic")?;
     }
-    let failed: u64 = tallies.iter().map(|tally| tally.dead.get()).sum();
-    let malformed = outcome.lock().expect("nobody panics here").take().transpose()?.unwrap_or(0);
-    Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
+    Ok(tallies.iter().map(|tally| tally.dead.get()).sum())
 }

@@ -41,17 +41,28 @@ impl Plan {
     /// What the command line asks for.
     ///
     /// # Errors
+    /// As [`Plan::of`].
+    pub(crate) fn read(args: &Args) -> anyhow::Result<Self> {
+        match &args.command {
+            Some(Command::Channel(channel)) => Self::of(Some(channel), args),
+            _ => Self::of(None, args),
+        }
+    }
+
+    /// To deliver to this channel, or to the targets of the configuration.
+    ///
+    /// # Errors
     /// [`Usage`] when it asks for nothing, for too much, or for what a wrong configuration says; else what keeps the
     /// channel from working.
-    pub(crate) fn read(args: &Args) -> anyhow::Result<Self> {
-        match (&args.config, &args.command) {
-            (None, Some(Command::Channel(channel))) => Self::of_channel(channel, args),
+    pub(crate) fn of(channel: Option<&ChannelArgs>, args: &Args) -> anyhow::Result<Self> {
+        match (&args.config, channel) {
+            (None, Some(channel)) => Self::of_channel(channel, args),
             (Some(path), None) => {
                 let (plan, warnings) = config::plan(path, args).map_err(|problems| problems.in_one_line())?;
                 warnings.iter().for_each(|warning| log::warn!("{warning}"));
                 Ok(plan)
             }
-            (None, _) => bail!(Usage(
+            (None, None) => bail!(Usage(
                 "say where to deliver to: a channel, as in 'supd-notify slack', or --config FILE; --help has more"
                     .into()
             )),
@@ -90,29 +101,38 @@ impl Plan {
                 cursor::introduce(spool, &names, args.from_start)?;
             }
         }
-        let is_configured = args.config.is_some();
-        let target = |Outline { name, channel, policy, consumer }| {
+        let target = |outline: Outline| {
+            let consumer = outline.consumer.clone();
             let place = spool.clone().map(|spool| Place { spool, consumer, from_start: args.from_start });
-            let target = Target {
-                state: state(args, &name, place.as_ref())?,
-                channel: if args.dry_run {
-                    let target = is_configured.then(|| name.clone());
-                    Box::new(Preview { channel, target })
-                } else {
-                    channel
-                },
-                name,
-                policy,
-                queue: Arc::new(Queue::new(args.drain_timeout)),
-                dead_letter: dead_letter.clone(),
-                place,
-                tally: Arc::new(Tally::default()),
-            };
-            Ok(target)
+            let state = state(args, &outline.name, place.as_ref())?;
+            Ok(Target { place, state, dead_letter: dead_letter.clone(), ..outline.target(args) })
         };
         let targets: Vec<Target> = self.targets.into_iter().map(target).collect::<anyhow::Result<_>>()?;
         let router = Router::new(&targets, self.rules);
         Ok((targets, router))
+    }
+}
+
+impl Outline {
+    /// The target, with no place in a spool and nothing to remember.
+    pub(crate) fn target(self, args: &Args) -> Target {
+        let Self { name, channel, policy, .. } = self;
+        let channel = if args.dry_run {
+            let target = args.config.is_some().then(|| name.clone());
+            Box::new(Preview { channel, target })
+        } else {
+            channel
+        };
+        Target {
+            name,
+            channel,
+            policy,
+            queue: Arc::new(Queue::new(args.drain_timeout)),
+            dead_letter: None,
+            place: None,
+            state: None,
+            tally: Arc::new(Tally::default()),
+        }
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) struct Options {
     #[serde(deserialize_with = "attempt_in_configuration")]
     timeout: Option<Span>,
 
-    /// How long a message is tried again [default: 24h]
+    /// How long a message is tried again [default: 24h; for 'retry' 1m]
     #[arg(long, value_name = "DURATION", global = true, help_heading = DELIVERY)]
     retry_for: Option<Span>,
 }
@@ -178,6 +178,11 @@ impl Options {
             timeout: self.timeout.or(other.timeout),
             retry_for: self.retry_for.or(other.retry_for),
         }
+    }
+
+    /// What was said of how long a message is tried again.
+    pub(crate) fn retry_for(&self) -> Option<Duration> {
+        self.retry_for.map(|span| span.0)
     }
 
     /// What holds for such an audience.

@@ -51,6 +51,11 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 impl Options {
+    /// Whether there is to be one.
+    pub(crate) fn is_given(&self) -> bool {
+        self.heartbeat.is_some() || self.heartbeat_file.is_some()
+    }
+
     /// The heartbeat, if there is to be one; none in a dry run.
     ///
     /// # Errors

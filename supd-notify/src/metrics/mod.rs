@@ -58,6 +58,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 impl Options {
+    /// Whether there is to be such a file.
+    pub(crate) fn is_given(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     /// Writes the file, and keeps it up to date until what is returned is dropped; nothing in a dry run.
     ///
     /// # Errors
