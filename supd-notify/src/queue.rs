@@ -233,7 +233,6 @@ impl Queue {
         let mut state = self.lock();
         state.closed = true;
         state.entries.clear();
-        state.waiting.clear();
         state.bytes = 0;
         self.changed.notify_all();
     }
