@@ -30,7 +30,7 @@ impl DeadLetter {
 
     /// Adds a letter that a target did not get.
     pub(crate) fn write(&self, letter: &Letter, target: &str, reason: &str) -> anyhow::Result<()> {
-        self.append(&Undelivered::new(target, reason, Timestamp::now()).added_to(&letter.line))
+        self.append(&Undelivered::new(target, reason, Timestamp::now()).added_to(letter))
     }
 
     /// Adds a line as it is.

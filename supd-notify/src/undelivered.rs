@@ -9,6 +9,8 @@ use serde_json::{Deserializer, Value};
 use supd_core::Record;
 use supd_core::describe::printable;
 
+use crate::parcel::Letter;
+
 pub(crate) const KEY: &str = "undelivered";
 
 /// The longest reason, in characters; a program's or a server's words may be many.
@@ -32,9 +34,10 @@ impl<'a> Undelivered<'a> {
         Self { target, reason, time: format!("{time:.3}") }
     }
 
-    /// The record's line with this at its end, instead of what an earlier attempt left there.
-    pub(crate) fn added_to(&self, line: &[u8]) -> Vec<u8> {
-        let mut line = without(line);
+    /// The letter's line with this at its end, instead of what an earlier attempt left there.
+    pub(crate) fn added_to(&self, letter: &Letter) -> Vec<u8> {
+        let was_dead = letter.record.extra.contains_key(KEY);
+        let mut line = if was_dead { without(&letter.line) } else { letter.line.clone() };
         let end = line.iter().rposition(|&byte| byte == b'}').expect("a record is an object");
         let member = serde_json::to_string(self).expect("these are strings");
         line.splice(end..end, format!(",\"{KEY}\":{member}").into_bytes());
@@ -115,7 +118,8 @@ mod tests {
     fn dead(line: &str) -> String {
         let time = "2026-01-05T08:00:00.25Z".parse().unwrap();
         let undelivered = Undelivered::new("slack", "no \"service\"", time);
-        String::from_utf8(undelivered.added_to(line.as_bytes())).unwrap()
+        let letter = Letter::new(Record::from_line(line.as_bytes()).unwrap(), line.into());
+        String::from_utf8(undelivered.added_to(&letter)).unwrap()
     }
 
     fn alive(line: &str) -> String {
