@@ -255,14 +255,14 @@ mod tests {
 
     #[test]
     fn secrets_and_the_dead_letter_file_have_to_be_there() {
-        let text = "dead_letter = '/nonexistent/dead'\n[targets.a]\nslack = { url = { env = 'SUPD_TEST_UNSET' } }\n\
-                    [targets.b]\nslack = { url = { file = '/nonexistent/url' } }\n";
+        let text = "dead_letter = '/proc/nonexistent/dead'\n[targets.a]\nslack = { url = { env = 'SUPD_TEST_UNSET' } }\n\
+                    [targets.b]\nslack = { url = { file = '/proc/nonexistent/url' } }\n";
         assert_eq!(
             errors(text),
             [
-                "line 1, column 15: open dead letter file '/nonexistent/dead': No such file or directory (os error 2)",
+                "line 1, column 15: open dead letter file '/proc/nonexistent/dead': No such file or directory (os error 2)",
                 "line 2, column 10: target 'a': read URL: the variable SUPD_TEST_UNSET is not set",
-                "line 4, column 10: target 'b': read URL file '/nonexistent/url': No such file or directory (os error 2)",
+                "line 4, column 10: target 'b': read URL file '/proc/nonexistent/url': No such file or directory (os error 2)",
             ]
         );
         assert!(plan_of(text, &["--dry-run", "--dead-letter", "dead"]).is_ok());
