@@ -23,6 +23,7 @@ mod play;
 mod print_config;
 mod replay;
 mod retry;
+mod secrets;
 mod spool;
 mod spool_command;
 mod stop;
