@@ -2,18 +2,46 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use supd_core::describe::{self, Severity};
 use supd_core::digest::{Digest, Entry};
-use supd_core::{Kind, Record, describe};
+use supd_core::{Kind, Record};
 
+use crate::clock::Now;
 use crate::parcel::Parcel;
 
 /// So many kinds of events are listed, the worst ones; of the rest it says how many there are.
 const LISTED: usize = 20;
 
+/// One parcel that tells what these tell.
+pub(super) fn combine(mut parcels: Vec<Parcel>, now: Now) -> Parcel {
+    if parcels.len() == 1 {
+        return parcels.remove(0);
+    }
+    let letters = parcels.iter().flat_map(|parcel| parcel.letters().iter().map(Arc::clone)).collect();
+    // A recovery says how many problems there were.
+    let last = parcels.last().map(Parcel::record).filter(|record| record.kind() == Kind::Recovered);
+    let all_of_one = last.filter(|last| {
+        let key = last.process_key();
+        let is_that = |parcel: &Parcel| {
+            let record = parcel.record();
+            record.process_key() == key
+                && (record.kind() == Kind::Recovered || describe::severity(record) > Severity::Good)
+        };
+        parcels.iter().all(is_that)
+            && parcels.iter().filter(|parcel| parcel.record().kind() == Kind::Recovered).count() == 1
+    });
+    let record = match all_of_one {
+        Some(last) => last.clone(),
+        None => digest(&parcels, now.wall),
+    };
+    Parcel::about(record, letters)
+}
+
 /// `SUPD_DIGEST`: what these tell, in one: how many events, and by process and kind which, the worst first.
-pub(super) fn digest(parcels: &[Parcel], now: Timestamp) -> Record {
+fn digest(parcels: &[Parcel], now: Timestamp) -> Record {
     let records: Vec<&Record> = parcels.iter().map(Parcel::record).collect();
     let mut entries: Vec<Entry> = Vec::new();
     let mut places = HashMap::new();

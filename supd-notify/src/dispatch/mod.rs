@@ -8,6 +8,7 @@
 
 mod digest;
 mod group;
+mod process;
 mod rate;
 mod snapshot;
 mod trouble;
@@ -20,25 +21,22 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use supd_core::describe::{self, Severity};
-use supd_core::{Kind, State};
+use supd_core::describe;
 
+use self::digest::combine;
 use self::group::{Group, Name};
+use self::process::is_end;
 use self::rate::Window;
 pub(crate) use self::snapshot::Snapshot;
-use self::trouble::{End, Key, LATELY, Process};
+use self::trouble::{Key, LATELY, Process};
 use crate::clock::Now;
 use crate::parcel::{Background, Letter, Parcel};
-use crate::policy::{Policy, Repeat};
+use crate::policy::Policy;
 
 /// It holds no more letters than that; then they are told of early, in one message.
 const MAX_LETTERS: usize = 10_000;
 const MAX_BYTES: usize = 16 << 20;
-
-/// More processes in trouble at once, and the recovery of the rest is not told.
-const MAX_PROCESSES: usize = 65_536;
 
 /// Letters that wait for their time.
 pub(crate) struct Dispatcher {
@@ -46,8 +44,8 @@ pub(crate) struct Dispatcher {
     zone: TimeZone,
     groups: HashMap<Name, Group>,
     processes: HashMap<Key, Process>,
-    /// What had its group's turn, each with what to tell.
-    ready: VecDeque<(Name, Vec<Parcel>)>,
+    /// What had its group's turn, together with what is to be told with it.
+    ready: VecDeque<Vec<Parcel>>,
     window: Window,
     /// When to look at what; some of it may be due later by then, or gone.
     timers: BinaryHeap<Reverse<(Instant, Timer)>>,
@@ -148,7 +146,7 @@ impl Dispatcher {
         }
         let all = self.together || (self.hurried && self.ready.len() > left);
         let count = if all { self.ready.len() } else { 1 };
-        let parcels: Vec<Parcel> = self.ready.drain(..count).flat_map(|(_, parcels)| parcels).collect();
+        let parcels: Vec<Parcel> = self.ready.drain(..count).flatten().collect();
         self.window.count(now.instant);
         let parcel = combine(parcels, now);
         self.letters -= parcel.letters().len();
@@ -208,7 +206,7 @@ impl Dispatcher {
 
     /// Everything that waits.
     pub(crate) fn waiting(&self) -> Vec<Arc<Letter>> {
-        let ready = self.ready.iter().flat_map(|(_, parcels)| parcels);
+        let ready = self.ready.iter().flatten();
         let pending = self.groups.values().flat_map(Group::pending);
         let ends = self.processes.values().filter_map(|process| process.trouble.as_ref()?.end.as_ref());
         let letters = ready.chain(pending).flat_map(|parcel| parcel.letters().iter().map(Arc::clone));
@@ -222,73 +220,9 @@ impl Dispatcher {
         !self.policy.group_interval.is_zero() || !self.policy.group_wait.is_zero()
     }
 
-    /// Whether it matters how a process does.
-    fn follows_processes(&self) -> bool {
-        self.policy.resolve.is_some() || self.policy.repeat != Repeat::Never
-    }
-
     fn is_muted(&self, letter: &Letter, now: Now) -> bool {
         self.policy.mute_until.is_none_or(|until| now.wall < until)
             && self.policy.mute.iter().any(|pattern| pattern.matches(&letter.record))
-    }
-
-    /// How often to remind, if that is known to be right.
-    fn reminds(&self) -> Option<std::time::Duration> {
-        match self.policy.repeat {
-            Repeat::Every(interval) => Some(interval),
-            Repeat::WhereRecoveriesAreTold(interval) => Some(interval).filter(|_| self.hears_of_recoveries),
-            Repeat::Never => None,
-        }
-    }
-
-    /// Notes a problem; how many there have been lately, and since when, if it is not the first.
-    fn take_problem(
-        &mut self,
-        key: Key,
-        letter: &Letter,
-        is_muted: bool,
-        now: Now,
-    ) -> (usize, Option<Timestamp>) {
-        if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&key) {
-            return (0, None);
-        }
-        let is_new = letter.record.seq.is_none_or(|seq| seq > self.counted);
-        let remind = self.policy.mute_until.filter(|_| is_muted).map(|until| now.at(until));
-        let process = self.processes.entry(key.clone()).or_default();
-        let trouble = process.problem(&letter.record, is_new, now);
-        let since = Some(trouble.since).filter(|_| trouble.count > 1);
-        // It did not last.
-        let end = trouble.end.take();
-        if is_muted {
-            trouble.remind = remind.filter(|_| !trouble.announced).or(trouble.remind);
-        } else {
-            trouble.announced = true;
-        }
-        let lately = process.lately(now.instant);
-        if let Some(end) = end {
-            self.drop(end.letter);
-        }
-        self.timers.extend(remind.map(|at| Reverse((at, Timer::Process(key.clone())))));
-        self.timers.push(Reverse((now.instant + LATELY, Timer::Process(key))));
-        (lately, since)
-    }
-
-    /// Notes the end of a problem, if there is one; false when the record is to be told like any other.
-    fn take_end(&mut self, key: &Key, letter: &Arc<Letter>, now: Now) -> bool {
-        let Some(process) = self.processes.get_mut(key) else { return false };
-        let Some(trouble) = &mut process.trouble else { return false };
-        let Some(lasting) = self.policy.resolve.filter(|_| trouble.announced) else {
-            process.trouble = None;
-            return false;
-        };
-        let is_stopped = letter.record.kind() == Kind::ProcessState(State::Stopped);
-        let due = if is_stopped { now.instant } else { now.instant + lasting };
-        let earlier = trouble.end.replace(End { letter: Arc::clone(letter), due });
-        self.timers.push(Reverse((due, Timer::Process(key.clone()))));
-        if let Some(earlier) = earlier {
-            self.drop(earlier.letter);
-        }
-        true
     }
 
     fn drop(&mut self, letter: Arc<Letter>) {
@@ -299,11 +233,11 @@ impl Dispatcher {
 
     /// Gives a parcel to its group.
     fn add(&mut self, parcel: Parcel, now: Now) {
-        let name = Name::of(parcel.record(), &self.policy.group_by);
         if !self.groups_events() {
-            self.ready.push_back((name, vec![parcel]));
+            self.ready.push_back(vec![parcel]);
             return;
         }
+        let name = Name::of(parcel.record(), &self.policy.group_by);
         let due = self.groups.entry(name.clone()).or_default().add(parcel, now.instant, &self.policy);
         if due <= now.instant {
             self.release(name, now);
@@ -319,8 +253,8 @@ impl Dispatcher {
             return;
         }
         let parcels = group.release(now.instant, &self.policy);
-        self.timers.push(Reverse((group.calm(now.instant), Timer::Group(name.clone()))));
-        self.ready.push_back((name, parcels));
+        self.timers.push(Reverse((group.calm(now.instant), Timer::Group(name))));
+        self.ready.push_back(parcels);
     }
 
     fn release_all(&mut self, now: Now) {
@@ -347,79 +281,4 @@ impl Dispatcher {
             self.groups.remove(&name);
         }
     }
-
-    fn look_at_process(&mut self, key: Key, now: Now) {
-        let reminds = self.reminds();
-        let Some(process) = self.processes.get_mut(&key) else { return };
-        let Some(trouble) = &mut process.trouble else {
-            if process.lately(now.instant) == 0 {
-                self.processes.remove(&key);
-            }
-            return;
-        };
-        if trouble.end.as_ref().is_some_and(|end| end.due <= now.instant) {
-            self.recover(&key, now);
-        } else if trouble.end.is_none() && trouble.remind.is_some_and(|at| at <= now.instant) {
-            trouble.remind = reminds.map(|interval| now.instant + interval);
-            trouble.announced = true;
-            let parcel = trouble.reminder(&key, now);
-            self.timers.extend(trouble.remind.map(|at| Reverse((at, Timer::Process(key)))));
-            self.ready.push_back((Name::of(parcel.record(), &self.policy.group_by), vec![parcel]));
-        }
-    }
-
-    /// A process has recovered: that is told, with what waits about its group, unless the last recovery has just been.
-    fn recover(&mut self, key: &Key, now: Now) {
-        let Some(process) = self.processes.get_mut(key) else { return };
-        let Some(trouble) = &mut process.trouble else { return };
-        let Some(end) = trouble.end.clone() else { return };
-        let parcel = trouble.over(&end, now);
-        let name = Name::of(parcel.record(), &self.policy.group_by);
-        if self.policy.group_interval.is_zero() {
-            process.trouble = None;
-            self.ready.push_back((name, vec![parcel]));
-            return;
-        }
-        let group = self.groups.entry(name.clone()).or_default();
-        let due = group.recovery_due(now.instant);
-        if due > now.instant && !self.hurried {
-            trouble.end = Some(End { due, ..end });
-            self.timers.push(Reverse((due, Timer::Process(key.clone()))));
-            return;
-        }
-        process.trouble = None;
-        group.recovered = Some(now.instant);
-        group.add(parcel, now.instant, &self.policy);
-        self.release(name, now);
-    }
-}
-
-/// RUNNING or STOPPED: whatever it was, it is over.
-fn is_end(letter: &Letter) -> bool {
-    matches!(letter.record.kind(), Kind::ProcessState(State::Running | State::Stopped))
-}
-
-/// One parcel that tells what these tell.
-fn combine(mut parcels: Vec<Parcel>, now: Now) -> Parcel {
-    if parcels.len() == 1 {
-        return parcels.remove(0);
-    }
-    let letters = parcels.iter().flat_map(|parcel| parcel.letters().iter().map(Arc::clone)).collect();
-    // A recovery says how many problems there were.
-    let last = parcels.last().map(Parcel::record).filter(|record| record.kind() == Kind::Recovered);
-    let all_of_one = last.filter(|last| {
-        let key = last.process_key();
-        let is_that = |parcel: &Parcel| {
-            let record = parcel.record();
-            record.process_key() == key
-                && (record.kind() == Kind::Recovered || describe::severity(record) > Severity::Good)
-        };
-        parcels.iter().all(is_that)
-            && parcels.iter().filter(|parcel| parcel.record().kind() == Kind::Recovered).count() == 1
-    });
-    let record = match all_of_one {
-        Some(last) => last.clone(),
-        None => digest::digest(&parcels, now.wall),
-    };
-    Parcel::about(record, letters)
 }

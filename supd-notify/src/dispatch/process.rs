@@ -1,0 +1,135 @@
+//! How the dispatcher follows processes: it notes problems and their ends, and tells of recoveries and of what is still
+//! down. It never reads a clock.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use supd_core::{Kind, State};
+
+use super::group::Name;
+use super::trouble::{End, Key, LATELY};
+use super::{Dispatcher, Timer};
+use crate::clock::Now;
+use crate::parcel::Letter;
+use crate::policy::Repeat;
+
+/// More processes in trouble at once, and the recovery of the rest is not told.
+const MAX_PROCESSES: usize = 65_536;
+
+impl Dispatcher {
+    /// Whether it matters how a process does.
+    pub(super) fn follows_processes(&self) -> bool {
+        self.policy.resolve.is_some() || self.policy.repeat != Repeat::Never
+    }
+
+    /// How often to remind, if that is known to be right.
+    pub(super) fn reminds(&self) -> Option<Duration> {
+        match self.policy.repeat {
+            Repeat::Every(interval) => Some(interval),
+            Repeat::WhereRecoveriesAreTold(interval) => Some(interval).filter(|_| self.hears_of_recoveries),
+            Repeat::Never => None,
+        }
+    }
+
+    /// Notes a problem; how many there have been lately, and since when, if it is not the first.
+    pub(super) fn take_problem(
+        &mut self,
+        key: Key,
+        letter: &Letter,
+        is_muted: bool,
+        now: Now,
+    ) -> (usize, Option<Timestamp>) {
+        if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&key) {
+            return (0, None);
+        }
+        let is_new = letter.record.seq.is_none_or(|seq| seq > self.counted);
+        let remind = self.policy.mute_until.filter(|_| is_muted).map(|until| now.at(until));
+        let process = self.processes.entry(key.clone()).or_default();
+        let trouble = process.problem(&letter.record, is_new, now);
+        let since = Some(trouble.since).filter(|_| trouble.count > 1);
+        // It did not last.
+        let end = trouble.end.take();
+        if is_muted {
+            trouble.remind = remind.filter(|_| !trouble.announced).or(trouble.remind);
+        } else {
+            trouble.announced = true;
+        }
+        let lately = process.lately(now.instant);
+        if let Some(end) = end {
+            self.drop(end.letter);
+        }
+        self.timers.extend(remind.map(|at| Reverse((at, Timer::Process(key.clone())))));
+        self.timers.push(Reverse((now.instant + LATELY, Timer::Process(key))));
+        (lately, since)
+    }
+
+    /// Notes the end of a problem, if there is one; false when the record is to be told like any other.
+    pub(super) fn take_end(&mut self, key: &Key, letter: &Arc<Letter>, now: Now) -> bool {
+        let Some(process) = self.processes.get_mut(key) else { return false };
+        let Some(trouble) = &mut process.trouble else { return false };
+        let Some(lasting) = self.policy.resolve.filter(|_| trouble.announced) else {
+            process.trouble = None;
+            return false;
+        };
+        let is_stopped = letter.record.kind() == Kind::ProcessState(State::Stopped);
+        let due = if is_stopped { now.instant } else { now.instant + lasting };
+        let earlier = trouble.end.replace(End { letter: Arc::clone(letter), due });
+        self.timers.push(Reverse((due, Timer::Process(key.clone()))));
+        if let Some(earlier) = earlier {
+            self.drop(earlier.letter);
+        }
+        true
+    }
+
+    pub(super) fn look_at_process(&mut self, key: Key, now: Now) {
+        let reminds = self.reminds();
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        let Some(trouble) = &mut process.trouble else {
+            if process.lately(now.instant) == 0 {
+                self.processes.remove(&key);
+            }
+            return;
+        };
+        if trouble.end.as_ref().is_some_and(|end| end.due <= now.instant) {
+            self.recover(&key, now);
+        } else if trouble.end.is_none() && trouble.remind.is_some_and(|at| at <= now.instant) {
+            trouble.remind = reminds.map(|interval| now.instant + interval);
+            trouble.announced = true;
+            let parcel = trouble.reminder(&key, now);
+            self.timers.extend(trouble.remind.map(|at| Reverse((at, Timer::Process(key)))));
+            self.ready.push_back(vec![parcel]);
+        }
+    }
+
+    /// A process has recovered: that is told, with what waits about its group, unless the last recovery has just been.
+    pub(super) fn recover(&mut self, key: &Key, now: Now) {
+        let Some(process) = self.processes.get_mut(key) else { return };
+        let Some(trouble) = &mut process.trouble else { return };
+        let Some(end) = trouble.end.clone() else { return };
+        let parcel = trouble.over(&end, now);
+        if self.policy.group_interval.is_zero() {
+            process.trouble = None;
+            self.ready.push_back(vec![parcel]);
+            return;
+        }
+        let name = Name::of(parcel.record(), &self.policy.group_by);
+        let group = self.groups.entry(name.clone()).or_default();
+        let due = group.recovery_due(now.instant);
+        if due > now.instant && !self.hurried {
+            trouble.end = Some(End { due, ..end });
+            self.timers.push(Reverse((due, Timer::Process(key.clone()))));
+            return;
+        }
+        process.trouble = None;
+        group.recovered = Some(now.instant);
+        group.add(parcel, now.instant, &self.policy);
+        self.release(name, now);
+    }
+}
+
+/// RUNNING or STOPPED: whatever it was, it is over.
+pub(super) fn is_end(letter: &Letter) -> bool {
+    matches!(letter.record.kind(), Kind::ProcessState(State::Running | State::Stopped))
+}
