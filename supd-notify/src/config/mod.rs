@@ -15,10 +15,9 @@ use rustix::fs::Access;
 use supd_core::spool::ConsumerName;
 use toml::Spanned;
 
-pub(crate) use check::check;
-use problems::{did_you_mean, list};
-
+pub(crate) use self::check::check;
 pub(crate) use self::problems::Problems;
+use self::problems::{did_you_mean, list};
 use crate::args::{Args, ChannelArgs};
 use crate::plan::{Outline, Plan};
 use crate::policy::Options;
