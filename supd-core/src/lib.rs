@@ -26,6 +26,7 @@ pub mod pattern;
 pub mod reader;
 pub mod recent;
 pub mod record;
+pub mod replace;
 pub mod seen;
 pub mod signals;
 pub mod spool;

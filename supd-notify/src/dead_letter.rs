@@ -12,6 +12,7 @@ use supd_core::append;
 
 use crate::channel::file::write_line;
 use crate::parcel::Letter;
+use crate::tally::Tally;
 use crate::undelivered::Undelivered;
 
 /// The file. It is opened anew for each line, and locked meanwhile: `retry` moves it away, and what was written to it
@@ -54,6 +55,23 @@ impl DeadLetter {
             synced => synced.with_context(|| format!("sync dead letter file '{}'", self.path.display())),
         }
     }
+}
+
+/// Puts a letter where it can be found: the dead letter file, or where messages go.
+pub(crate) fn bury(
+    letter: &Letter,
+    target: &str,
+    reason: &str,
+    dead_letter: Option<&DeadLetter>,
+    tally: &Tally,
+) {
+    tally.dead.add(1);
+    let why_here = match dead_letter.map(|dead_letter| dead_letter.write(letter, target, reason)) {
+        Some(Ok(())) => return,
+        Some(Err(error)) => format!("{error:#}"),
+        None => "there is no --dead-letter".to_owned(),
+    };
+    log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! What a target remembers across a restart, in a file of its own: who was told what, what is still open, which records
 //! beyond the cursor have been dealt with and, where there is no spool, the records that wait.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use supd_core::replace::{self, Survives};
 
 use crate::dispatch::Snapshot;
+
+/// The state is written at most so often.
+const PAUSE: Duration = Duration::from_millis(100);
+/// After an attempt that failed.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// What stands in the file, as JSON.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,7 +35,7 @@ pub(crate) struct State {
 }
 
 /// The file.
-pub(crate) struct StateFile {
+struct StateFile {
     path: PathBuf,
     /// What it holds.
     written: String,
@@ -40,7 +46,7 @@ impl StateFile {
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, State)> {
+    fn open(path: &Path) -> anyhow::Result<(Self, State)> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             text => text.with_context(|| format!("read state '{}'", path.display()))?,
@@ -63,7 +69,7 @@ impl StateFile {
     ///
     /// # Errors
     /// The system's, with the name.
-    pub(crate) fn write(&mut self, state: &State) -> anyhow::Result<()> {
+    fn write(&mut self, state: &State) -> anyhow::Result<()> {
         let text = serde_json::to_string(state).expect("it has no keys but strings") + "\n";
         if text != self.written {
             self.put(&text)?;
@@ -73,21 +79,54 @@ impl StateFile {
     }
 
     fn put(&self, text: &str) -> anyhow::Result<()> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let new = self.path.with_file_name(format!(".{name}.new"));
-        let write = || {
-            let mut file = private(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_data()?;
-            fs::rename(&new, &self.path)
-        };
-        write().with_context(|| format!("write state '{}'", self.path.display()))
+        // Log text may stand in it.
+        replace::put(&self.path, text.as_bytes(), 0o600, Survives::PowerFailure)
+            .with_context(|| format!("write state '{}'", self.path.display()))
     }
 }
 
-/// Log text may stand in it.
-fn private(path: &Path) -> io::Result<File> {
-    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+/// The file, and when to write it.
+pub(crate) struct Memory {
+    file: StateFile,
+    due: Option<Instant>,
+    written: Instant,
+    is_failing: bool,
+}
+
+impl Memory {
+    /// As [`StateFile::open`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn open(path: &Path, now: Instant) -> anyhow::Result<(Self, State)> {
+        let (file, state) = StateFile::open(path)?;
+        Ok((Self { file, due: None, written: now, is_failing: false }, state))
+    }
+
+    /// When there is something to write.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// There is something to write.
+    pub(crate) fn changed(&mut self) {
+        self.due.get_or_insert(self.written + PAUSE);
+    }
+
+    /// Writes the state. That it cannot be written is no reason not to deliver.
+    pub(crate) fn write(&mut self, state: &State, now: Instant) {
+        self.due = None;
+        self.written = now;
+        match self.file.write(state) {
+            Ok(()) => self.is_failing = false,
+            Err(error) => {
+                self.due = Some(now + PAUSE_AFTER_FAILURE);
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    log::warn!("{error:#}; until it can be, a restart does not know what was told");
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -106,5 +145,8 @@ mod tests {
         fs::write(&path, "{\"cursor\":").unwrap();
         assert_eq!(StateFile::open(&path).unwrap().1, State::default());
         StateFile::open(&dir.path().join("no/such")).err().unwrap();
+        // Root could put a file in its place.
+        let error = StateFile::open(Path::new("/dev/null")).err().unwrap();
+        assert_eq!(format!("{error:#}"), "write state '/dev/null': it is no regular file");
     }
 }

@@ -8,26 +8,22 @@ use std::time::{Duration, Instant};
 use supd_core::Record;
 use supd_core::describe::Sentence;
 use supd_core::spool::ConsumerName;
+use supd_core::words::counted;
 
 use crate::backoff;
 use crate::channel::{Channel, Failure};
 use crate::clock::Now;
 use crate::cursor::Cursor;
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{self, DeadLetter};
 use crate::dispatch::Dispatcher;
 use crate::parcel::{Letter, Parcel};
 use crate::policy::Policy;
 use crate::queue::{Entry, Next, Queue};
-use crate::state::{State, StateFile};
+use crate::state::{Memory, State};
 use crate::tally::Tally;
 
 /// A server may ask for more patience, but not for so much that it comes to silence.
 const LONGEST_WISH: Duration = Duration::from_secs(3600);
-
-/// The state is written at most so often.
-const WRITE_PAUSE: Duration = Duration::from_millis(100);
-/// After an attempt that failed.
-const WRITE_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Where a target's records are numbered, and under which name it confirms them.
 #[derive(Debug, Clone)]
@@ -89,14 +85,6 @@ struct Courier {
     failing: Option<Failing>,
 }
 
-/// The state's file, and when to write it.
-struct Memory {
-    file: StateFile,
-    due: Option<Instant>,
-    written: Instant,
-    is_failing: bool,
-}
-
 /// Why the last attempt did not succeed, and since when none does.
 struct Failing {
     reason: String,
@@ -116,8 +104,8 @@ impl Courier {
     /// Goes on where an earlier program was.
     fn remember(&mut self) -> anyhow::Result<()> {
         let Some(path) = &self.target.state else { return Ok(()) };
-        let (file, state) = StateFile::open(path)?;
         let now = Now::read();
+        let (memory, state) = Memory::open(path, now.instant)?;
         if let Some(cursor) = &mut self.cursor {
             cursor.resume(&state);
         }
@@ -128,7 +116,7 @@ impl Courier {
                 Err(error) => log::error!("read state '{}': {error} in '{line}'; skipped", path.display()),
             }
         }
-        self.memory = Some(Memory { file, due: None, written: now.instant, is_failing: false });
+        self.memory = Some(memory);
         for letter in self.held.clone() {
             self.target.queue.hold(&letter);
             self.take(letter);
@@ -158,7 +146,7 @@ impl Courier {
                 self.keep(None, "their time has not come");
                 break;
             } else {
-                let write = self.memory.as_ref().and_then(|memory| memory.due);
+                let write = self.memory.as_ref().and_then(Memory::due);
                 let confirm = self.cursor.as_ref().and_then(Cursor::due);
                 ended = !self.take_next(self.dispatcher.due().into_iter().chain(write).chain(confirm).min());
             }
@@ -179,8 +167,7 @@ impl Courier {
     /// again.
     fn write_when_due(&mut self, now: Instant) {
         let due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if due(self.memory.as_ref().and_then(|memory| memory.due))
-            || due(self.cursor.as_ref().and_then(Cursor::due))
+        if due(self.memory.as_ref().and_then(Memory::due)) || due(self.cursor.as_ref().and_then(Cursor::due))
         {
             self.write();
         }
@@ -258,7 +245,7 @@ impl Courier {
     fn release(&mut self, letters: &[Arc<Letter>]) {
         self.target.queue.release(letters);
         if let Some(memory) = &mut self.memory {
-            memory.due.get_or_insert(memory.written + WRITE_PAUSE);
+            memory.changed();
         }
         self.held.retain(|held| !letters.iter().any(|letter| Arc::ptr_eq(held, letter)));
         if let Some(cursor) = &mut self.cursor {
@@ -321,9 +308,10 @@ impl Courier {
         letters.extend(self.dispatcher.waiting());
         let name = &self.target.name;
         let stay = |count: usize, place: &str| {
-            let stay = if count == 1 { "record stays" } else { "records stay" };
+            let stay = if count == 1 { "stays" } else { "stay" };
             if count > 0 {
-                log::warn!("deliver to {name}: {reason}; {count} {stay} in the {place} for the next start");
+                let records = counted(count as u64, "record");
+                log::warn!("deliver to {name}: {reason}; {records} {stay} in the {place} for the next start");
             }
         };
         if let Some(cursor) = &self.cursor {
@@ -344,8 +332,8 @@ impl Courier {
             stay(letters.len(), "state");
             self.held = letters;
         } else if !letters.is_empty() {
-            let records = if letters.len() == 1 { "record" } else { "records" };
-            log::error!("deliver to {name}: {reason}; gave up {} {records}", letters.len());
+            let records = counted(letters.len() as u64, "record");
+            log::error!("deliver to {name}: {reason}; gave up {records}");
             letters.iter().for_each(|letter| self.bury(letter, reason));
             self.release(&letters);
         }
@@ -353,42 +341,8 @@ impl Courier {
 
     fn bury(&self, letter: &Letter, reason: &str) {
         let Target { name, dead_letter, tally, .. } = &self.target;
-        bury(letter, name, reason, dead_letter.as_deref(), tally);
+        dead_letter::bury(letter, name, reason, dead_letter.as_deref(), tally);
     }
-}
-
-impl Memory {
-    /// Writes the state. That it cannot be written is no reason not to deliver.
-    fn write(&mut self, state: &State, now: Instant) {
-        self.due = None;
-        self.written = now;
-        match self.file.write(state) {
-            Ok(()) => self.is_failing = false,
-            Err(error) => {
-                self.due = Some(now + WRITE_PAUSE_AFTER_FAILURE);
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    log::warn!("{error:#}; until it can be, a restart does not know what was told");
-                }
-            }
-        }
-    }
-}
-
-/// Puts a letter where it can be found: the dead letter file, or where messages go.
-pub(crate) fn bury(
-    letter: &Letter,
-    target: &str,
-    reason: &str,
-    dead_letter: Option<&DeadLetter>,
-    tally: &Tally,
-) {
-    tally.dead.add(1);
-    let why_here = match dead_letter.map(|dead_letter| dead_letter.write(letter, target, reason)) {
-        Some(Ok(())) => return,
-        Some(Err(error)) => format!("{error:#}"),
-        None => "there is no --dead-letter".to_owned(),
-    };
-    log::error!("{why_here}; so here is the record: {}", String::from_utf8_lossy(&letter.line));
 }
 
 fn title(parcel: &Parcel) -> String {

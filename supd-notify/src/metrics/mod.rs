@@ -2,10 +2,8 @@
 
 mod exposition;
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
@@ -14,11 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use jiff::Timestamp;
 use supd_core::cli::Usage;
+use supd_core::replace::{self, Survives};
 
+use self::exposition::{Snapshot, Standing};
 use crate::queue::Queue;
 use crate::tally::{InputTally, Tally};
 use crate::target::Target;
-use exposition::{Snapshot, Standing};
 
 const HEADING: &str = "Monitoring";
 
@@ -191,7 +190,9 @@ impl File {
 
     fn write(&mut self, snapshot: Snapshot, now: Instant) -> io::Result<()> {
         self.written = None;
-        put(&self.path, snapshot.text(&self.labels, Timestamp::now()).as_bytes())?;
+        let text = snapshot.text(&self.labels, Timestamp::now());
+        // For everyone to read: the collector is another user. The next start writes another.
+        replace::put(&self.path, text.as_bytes(), 0o644, Survives::Crash)?;
         self.written = Some((snapshot, now));
         Ok(())
     }
@@ -199,31 +200,6 @@ impl File {
     fn act(&self, error: &io::Error) -> String {
         format!("write metrics file '{}': {error}", self.path.display())
     }
-}
-
-/// Puts a whole file in place of another, for everyone to read. It need not survive a power failure: the next start
-/// writes another.
-fn put(path: &Path, text: &[u8]) -> io::Result<()> {
-    let Some(name) = path.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file's name"));
-    };
-    // Root could put a file in place of /dev/stdout.
-    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    // Hidden, so that *.prom does not take it. Of this process alone: a successor may write while we drain.
-    let new = path.with_file_name(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
-    let write = || {
-        let _ = fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
-        // Whatever the umask says: the collector is another user.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(text)?;
-        fs::rename(&new, path)
-    };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&new);
-    })
 }
 
 #[cfg(test)]
@@ -236,21 +212,5 @@ mod tests {
         for wrong in ["listener", "=x", "1a=x", "a-b=x", "__name__=x", "target=x"] {
             label(wrong).expect_err(wrong);
         }
-    }
-
-    #[test]
-    fn a_file_is_replaced_for_everyone_to_read_and_nothing_is_left_beside_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("supd.prom");
-        for text in ["one", "two"] {
-            put(&path, text.as_bytes()).unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        }
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-        fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink("/dev/stdout", &path).unwrap();
-        put(&path, b"three").unwrap_err();
-        put(&dir.path().join("missing/supd.prom"), b"four").unwrap_err();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }
