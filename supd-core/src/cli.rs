@@ -139,11 +139,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     duration.try_into().map_err(|_| "a span of time cannot be negative".into())
 }
 
-/// A span of time for people, as [`duration`] would take it: `10s`, `300ms`.
+/// A span of time as [`duration`] would take it, in the largest unit that leaves nothing over: `300ms`, `90s`, `2h`.
 pub fn span(duration: Duration) -> String {
-    match duration.subsec_millis() {
-        0 => format!("{}s", duration.as_secs()),
-        _ => format!("{}ms", duration.as_millis()),
+    if duration.subsec_millis() > 0 {
+        return format!("{}ms", duration.as_millis());
+    }
+    match duration.as_secs() {
+        0 => "0s".to_owned(),
+        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
     }
 }
 
@@ -187,6 +192,21 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for wrong in ["90", "", "-1s", "soon"] {
             duration(wrong).expect_err(wrong);
+        }
+    }
+
+    #[test]
+    fn a_span_has_the_largest_unit_that_leaves_nothing_over_and_is_read_back() {
+        for (ms, said) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1_500, "1500ms"),
+            (90_000, "90s"),
+            (120_000, "2m"),
+            (7_200_000, "2h"),
+        ] {
+            let time = Duration::from_millis(ms);
+            assert_eq!((span(time), duration(said)), (said.to_owned(), Ok(time)));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::exit_status;
 use crate::kind::{Kind, State};
 use crate::record::Record;
+use crate::words::{counted, shortened, span};
 
 /// How much an event matters to whoever is on call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,10 +105,7 @@ const MAX_HALF: usize = 200;
 
 /// A name is a few words; what a remote client calls its communication may be anything.
 pub(crate) fn shorten(text: String) -> String {
-    match text.char_indices().nth(MAX_HALF) {
-        None => text,
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    shortened(text, MAX_HALF)
 }
 
 /// Whom the event is about: `web` or `web:web_00`, as supervisorctl writes it; a group; supervisord's identifier; the
@@ -205,21 +203,6 @@ pub fn text(record: &Record) -> Option<Cow<'_, str>> {
     body.or_else(|| logtail().map(Cow::from)).or_else(|| listed().map(|lines| lines.join("\n").into()))
 }
 
-/// A span of time in its two largest units: `5m 3s`, `4h`, `2d 3h`.
-pub fn span(span: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let seconds = span.as_secs();
-    let Some(largest) = UNITS.iter().position(|(size, _)| seconds >= *size) else {
-        return "less than 1s".to_owned();
-    };
-    let (size, unit) = UNITS[largest];
-    let rest = UNITS.get(largest + 1).map(|(next, unit)| (seconds % size / next, unit));
-    match rest {
-        Some((rest, smaller)) if rest > 0 => format!("{}{unit} {rest}{smaller}", seconds / size),
-        _ => format!("{}{unit}", seconds / size),
-    }
-}
-
 fn recovered(record: &Record) -> String {
     let downtime = record.extra.get("downtime").and_then(Value::as_f64);
     let downtime = downtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(span);
@@ -251,11 +234,9 @@ fn channel(record: &Record) -> String {
 }
 
 fn gap(record: &Record) -> String {
-    let (events, they, them) = match record.extra.get("missing").and_then(Value::as_u64) {
-        Some(1) => ("1 event".to_owned(), "it", "it"),
-        Some(missing) => (format!("{missing} events"), "they", "them"),
-        None => ("events".to_owned(), "they", "them"),
-    };
+    let missing = record.extra.get("missing").and_then(Value::as_u64);
+    let events = missing.map_or("events".to_owned(), |missing| counted(missing, "event"));
+    let (they, them) = if missing == Some(1) { ("it", "it") } else { ("they", "them") };
     match reason_of_gap(record) {
         None => format!("dropped {events} before {they} could be sent"),
         Some("spool-max") => format!("was full and removed {events} that had not been confirmed"),
@@ -385,13 +366,6 @@ mod tests {
         let critical = record(r#"{"eventname":"SUPD_REMINDER","severity":"critical"}"#);
         assert_eq!(severity(&critical), Severity::Critical);
         assert_eq!(severity(&record(r#"{"eventname":"SUPD_REMINDER","severity":7}"#)), Severity::Error);
-    }
-
-    #[test]
-    fn spans_have_their_two_largest_units() {
-        let said = |seconds| span(Duration::from_secs(seconds));
-        assert_eq!([0, 1, 59, 60, 303].map(said), ["less than 1s", "1s", "59s", "1m", "5m 3s"]);
-        assert_eq!([3_600, 14_403, 14_460, 183_600].map(said), ["1h", "4h", "4h 1m", "2d 3h"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::describe::{self, Sentence, Severity, printable, shorten};
 use crate::kind::Kind;
 use crate::record::Record;
+use crate::words::{self, counted};
 
 /// The most kinds of events that a title names; the text lists them all.
 const IN_TITLE: usize = 4;
@@ -128,7 +129,7 @@ impl Digest {
         let whom: HashSet<_> = self.events.iter().map(|entry| (&entry.host, entry.subject())).collect();
         let is_about_one = record.payload.processname.is_some() || (whom.len() == 1 && self.more == 0);
         match &self.events[..] {
-            [] => Sentence { subject: events(self.count), joint: "", what: String::new() },
+            [] => Sentence { subject: counted(self.count, "event"), joint: "", what: String::new() },
             [entry] if is_about_one && self.more == 0 => {
                 Sentence { subject: entry.subject(), joint: " ", what: entry.what(span_of(entry)) }
             }
@@ -172,7 +173,7 @@ impl Digest {
             }
             Some(several) if all_the_same && is_said_of_several(first) => {
                 let what = match self.span().filter(|_| self.count > named) {
-                    Some(span) => format!("{first}, {} times in {}", self.count, describe::span(span)),
+                    Some(span) => format!("{first}, {} times in {}", self.count, words::span(span)),
                     None => first.clone(),
                 };
                 Sentence { subject: several + &on, joint: " ", what }
@@ -181,7 +182,7 @@ impl Digest {
                 let of = several.map_or(String::new(), |several| format!(" of {several}"));
                 let what = if recovered == 0 { String::new() } else { format!("{recovered} recovered") };
                 let joint = if what.is_empty() { "" } else { ": " };
-                Sentence { subject: events(self.count) + &of + &on, joint, what }
+                Sentence { subject: counted(self.count, "event") + &of + &on, joint, what }
             }
         }
     }
@@ -234,10 +235,6 @@ impl Entry {
     }
 }
 
-fn events(count: u64) -> String {
-    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
-}
-
 /// Whether the words fit more than one as well: `exited`, but not `is running`.
 fn is_said_of_several(what: &str) -> bool {
     !what.is_empty() && !["is ", "has ", "was "].iter().any(|verb| what.starts_with(verb))
@@ -248,7 +245,7 @@ fn often(what: &str, times: u64, span: Option<Duration>) -> String {
     if times < 2 {
         return what.to_owned();
     }
-    let within = span.map_or(String::new(), |span| format!(" in {}", describe::span(span)));
+    let within = span.map_or(String::new(), |span| format!(" in {}", words::span(span)));
     let verb_ends = what.find([';', ',']).unwrap_or(what.len());
     let (verb, rest) = what.split_at(verb_ends);
     format!("{verb} {times} times{within}{rest}")

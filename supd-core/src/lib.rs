@@ -33,6 +33,7 @@ pub mod spool;
 pub mod stdio;
 pub mod supervisor;
 pub mod wire;
+pub mod words;
 
 pub use decoder::{Decoded, Decoder, LenMode};
 pub use event::{Event, Payload};

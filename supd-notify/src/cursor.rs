@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use supd_core::spool::{self, Asked, Consumer, ConsumerName};
+use supd_core::words::counted;
 
 use crate::confirmations::Confirmations;
 use crate::queue::Queue;
@@ -76,7 +77,8 @@ impl Cursor {
     fn tell_of_skipped(&mut self) {
         let (skipped, last) = std::mem::take(&mut self.skipped);
         if skipped > 0 {
-            log::debug!("skipped {skipped} records up to seq {last}: they have been dealt with");
+            let records = counted(skipped, "record");
+            log::debug!("skipped {records} up to seq {last}, dealt with before our time");
         }
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use serde_json::Value;
 use supd_core::describe::{self, Sentence, Severity};
+use supd_core::words::{self, shortened};
 use supd_core::{Kind, Record, exit_status};
 
 use crate::parcel::{Background, Parcel};
@@ -77,10 +78,21 @@ fn facts(record: &Record, subject: &str, background: Background) -> Vec<(&'stati
         // The default tells nothing.
         ("Supervisor", record.server.clone().filter(|server| server != "supervisor")),
     ];
-    facts.into_iter().filter_map(|(label, value)| Some((label, end_short(value?)))).collect()
+    facts.into_iter().filter_map(|(label, value)| Some((label, shortened(value?, MAX_VALUE)))).collect()
 }
 
-/// How bad it is at a glance.
+/// How bad it is at a glance, as HTML and chats write colours.
+pub(crate) fn colour(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "#8b0000",
+        Severity::Error => "#d9302c",
+        Severity::Warning => "#e8a317",
+        Severity::Good => "#2eb67d",
+        Severity::Info => "#8d8d8d",
+    }
+}
+
+/// The same where there are only letters.
 pub(crate) fn emoji(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "🔥",
@@ -93,7 +105,7 @@ pub(crate) fn emoji(severity: Severity) -> &'static str {
 
 /// `the last hour`, `the last 10m`
 pub(crate) fn last(span: Duration) -> String {
-    let words = describe::span(span);
+    let words = words::span(span);
     match &*words {
         "1m" => "the last minute".to_owned(),
         "1h" => "the last hour".to_owned(),
@@ -143,13 +155,6 @@ fn keep_beginning(text: &str, max: usize) -> String {
         kept.push('\n');
     }
     kept + "… and more"
-}
-
-fn end_short(text: String) -> String {
-    match text.char_indices().nth(MAX_VALUE) {
-        None => text,
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use supd_core::Kind;
+use supd_core::words::counted;
 
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, bury};
 use crate::parcel::Letter;
 use crate::queue::Queue;
 use crate::rules::Rules;
 use crate::tally::Tally;
-use crate::target::{Target, bury};
+use crate::target::Target;
 
 /// The ways to all targets.
 pub(crate) struct Router {
@@ -97,8 +98,8 @@ impl Way {
     fn tell_of_room(&self) {
         let overflown = self.overflown.take();
         if overflown > 0 {
-            let records = if overflown == 1 { "record" } else { "records" };
-            log::warn!("deliver to {}: the queue has room again; gave up {overflown} {records}", self.name);
+            let records = counted(overflown, "record");
+            log::warn!("deliver to {}: the queue has room again; gave up {records}", self.name);
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Deserializer, Value};
 use supd_core::Record;
 use supd_core::describe::printable;
+use supd_core::words::shortened;
 
 use crate::parcel::Letter;
 
@@ -26,11 +27,7 @@ pub(crate) struct Undelivered<'a> {
 
 impl<'a> Undelivered<'a> {
     pub(crate) fn new(target: &'a str, reason: &str, time: Timestamp) -> Self {
-        let reason = printable(reason);
-        let reason = match reason.char_indices().nth(MAX_REASON) {
-            Some((end, _)) => format!("{}…", &reason[..end]),
-            None => reason.into_owned(),
-        };
+        let reason = shortened(printable(reason).into_owned(), MAX_REASON);
         Self { target, reason, time: format!("{time:.3}") }
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use supd_core::cli::Usage;
+use supd_core::words::shortened;
 
 use crate::parcel::Parcel;
 use crate::template::{Escape, Template};
@@ -127,10 +128,7 @@ impl Words {
     /// A template that fails costs nobody a message.
     fn about(&self, parcel: &Parcel) -> Option<String> {
         match self.template.render(parcel) {
-            Ok(text) => Some(match text.char_indices().nth(self.max) {
-                None => text,
-                Some((end, _)) => format!("{}…", &text[..end]),
-            }),
+            Ok(text) => Some(shortened(text, self.max)),
             Err(error) => {
                 if !self.has_failed.swap(true, Ordering::Relaxed) {
                     let name = &parcel.record().eventname;

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use supd_core::cli;
+use supd_core::cli::span;
 
 use crate::plan::Plan;
 use crate::policy::{Key, Policy, Repeat};
@@ -104,16 +104,6 @@ fn list(words: impl IntoIterator<Item = impl Display>) -> String {
     words.into_iter().map(|word| word.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// In the largest unit that leaves nothing over.
-fn span(time: Duration) -> String {
-    match time.as_secs() {
-        seconds if seconds == 0 || time.subsec_millis() > 0 => cli::span(time),
-        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
-        _ => cli::span(time),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,11 +121,5 @@ mod tests {
             of_policy(&Options::default().policy(Audience::Programs)),
             "each record by itself, an attempt takes up to 5s, tried for 24h"
         );
-    }
-
-    #[test]
-    fn a_span_has_the_largest_unit_that_leaves_nothing_over() {
-        let words = [500, 90_000, 120_000, 7_200_000, 1_500].map(|ms| span(Duration::from_millis(ms)));
-        assert_eq!(words, ["500ms", "90s", "2m", "2h", "1500ms"]);
     }
 }

@@ -8,14 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use jiff::SignedDuration;
 use supd_core::cli::{self, Usage};
+use supd_core::words;
 
+use self::schedule::{Schedule, Verdict};
 use crate::http::Endpoint;
 use crate::secret::{self, Source};
 use crate::tally::Tally;
 use crate::target::Target;
-use schedule::{Schedule, Verdict};
 
 const HEADING: &str = "Monitoring";
 
@@ -122,7 +122,7 @@ impl Heartbeat {
                 }
                 Verdict::Withhold { said } => {
                     if let (false, Some((name, time))) = (said, worst) {
-                        log::warn!("heartbeat: withheld, {name} has been failing for {}", in_words(time));
+                        log::warn!("heartbeat: withheld, {name} has been failing for {}", words::span(time));
                     }
                 }
             }
@@ -153,12 +153,6 @@ fn worst(targets: &[(String, Arc<Tally>)], now: Instant) -> Option<(&str, Durati
         Some((name.as_str(), now.saturating_duration_since(since)))
     });
     failing.max_by_key(|(_, time)| *time)
-}
-
-/// Whole seconds: `2m 5s`.
-fn in_words(time: Duration) -> String {
-    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    format!("{:#}", SignedDuration::from_secs(seconds))
 }
 
 /// What the heartbeat hears from the input.
@@ -220,14 +214,3 @@ impl Signs {
 }
 
 const UNPOISONED: &str = "no thread panics while it holds the signs";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_told_as_people_do() {
-        assert_eq!(in_words(Duration::from_millis(120_700)), "2m");
-        assert_eq!(in_words(Duration::from_secs(3725)), "1h 2m 5s");
-    }
-}

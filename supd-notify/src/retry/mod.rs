@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags};
 use supd_core::cli::{self, Usage};
 use supd_core::signals::{SIGINT, SIGTERM, SignalPipe};
 use supd_core::stdio;
+use supd_core::words::counted;
 
 use crate::args::{self, ChannelArgs};
 use crate::dead_letter::DeadLetter;
@@ -23,8 +24,8 @@ use crate::queue::Queue;
 use crate::tally::Tally;
 use crate::target::Target;
 
-use batch::Batch;
-use lines::{Line, Lines, Meant};
+use self::batch::Batch;
+use self::lines::{Line, Lines, Meant};
 
 /// Somebody waits for the end, and nothing is lost: what fails is in the file.
 const RETRY_FOR: Duration = Duration::from_secs(60);
@@ -188,10 +189,6 @@ impl Told {
         }
         summary
     }
-}
-
-fn counted(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Delivers the lines that are meant.

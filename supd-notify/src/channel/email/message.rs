@@ -7,9 +7,9 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use sha2::{Digest as _, Sha256};
 use supd_core::Record;
 use supd_core::describe::{Severity, printable};
+use supd_core::words::shortened;
 
-use crate::channel::slack;
-use crate::message::Message;
+use crate::message::{self, Message};
 use crate::parcel::Parcel;
 use crate::wording::Wording;
 
@@ -82,7 +82,7 @@ fn text(message: &Message, body: Option<&str>) -> String {
 /// The part for everybody else: a bar in the severity's colour, the facts as a table. Styles stand where they are used,
 /// since mail programs drop all others.
 fn html(message: &Message, body: Option<&str>) -> String {
-    let (colour, _) = slack::look(message.severity);
+    let colour = message::colour(message.severity);
     let title = escape(&printable(&message.title));
     let mut html = format!(
         "<!DOCTYPE html>\n<html><body style=\"font-family:sans-serif;font-size:14px\">\n\
@@ -150,11 +150,7 @@ fn header_text(text: &str) -> String {
     let text = printable(text);
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ").replace("=?", "=\u{200b}?");
-    if text.chars().count() <= MAX_HEADER {
-        text
-    } else {
-        text.chars().take(MAX_HEADER).chain(['…']).collect()
-    }
+    shortened(text, MAX_HEADER)
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {
