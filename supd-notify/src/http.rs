@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use supd_core::cli::Usage;
@@ -43,6 +43,26 @@ impl Endpoint {
             .user_agent(concat!("supd-notify/", env!("CARGO_PKG_VERSION")))
             .build();
         Ok(Self { agent: config.into(), url, token })
+    }
+
+    /// Where a channel posts to. A dry run, which sends nothing, needs no secrets: without them it is a host that cannot be.
+    ///
+    /// # Errors
+    /// What kept a secret from being read; [`Usage`] when there is no URL, with what to do about it, or it is none.
+    pub(crate) fn of_channel(
+        channel: &'static str,
+        url: anyhow::Result<Option<SecretString>>,
+        token: anyhow::Result<Option<SecretString>>,
+        cure: &str,
+        dry_run: bool,
+    ) -> anyhow::Result<Self> {
+        match (url, token) {
+            (Ok(Some(url)), Ok(token)) => Self::new(url, token).context(channel),
+            // Of RFC 6761.
+            _ if dry_run => Self::new("https://dry-run.invalid".to_owned().into(), None),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(None), _) => bail!(Usage(format!("{channel}: the URL is missing: {cure}"))),
+        }
     }
 
     /// Posts a JSON document.

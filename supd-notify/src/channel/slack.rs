@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use supd_core::cli::Usage;
-use supd_core::describe::{Severity, acts, printable};
+use supd_core::describe::{acts, printable};
 
 use super::{Audience, Channel, Failure, Receipt};
 use crate::http::Endpoint;
@@ -36,22 +34,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) struct Slack {
-    /// `None` for a dry run without a URL.
-    endpoint: Option<Endpoint>,
+    endpoint: Endpoint,
     wording: Wording,
 }
 
 impl Slack {
     pub(crate) fn new(args: &Args, wording: &wording::Options, dry_run: bool) -> anyhow::Result<Self> {
-        let endpoint = match secret::read("URL", args.url.as_ref(), "SUPD_SLACK_URL") {
-            Ok(Some(url)) => Some(Endpoint::new(url, None)?),
-            _ if dry_run => None,
-            Err(error) => return Err(error),
-            Ok(None) => bail!(Usage(
-                "slack: the webhook's URL is missing: set SUPD_SLACK_URL, or put it into a file and give --url-file FILE"
-                    .into()
-            )),
-        };
+        let url = secret::read("URL", args.url.as_ref(), "SUPD_SLACK_URL");
+        let cure = "set SUPD_SLACK_URL, or put it into a file and give --url-file FILE";
+        let endpoint = Endpoint::of_channel("slack", url, Ok(None), cure, dry_run)?;
         Ok(Self { endpoint, wording: Wording::compile(wording, escape_markup)? })
     }
 }
@@ -70,20 +61,20 @@ impl Channel for Slack {
     }
 
     fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
-        let endpoint = self.endpoint.as_ref().ok_or_else(|| Failure::permanent("there is no URL"))?;
-        endpoint.post(self.preview(parcel)?.as_bytes(), timeout)
+        self.endpoint.post(self.preview(parcel)?.as_bytes(), timeout)
     }
 }
 
 /// Attachments rather than blocks: all three services draw them.
 fn payload(parcel: &Parcel, wording: &Wording) -> Value {
     let message = Message::of(parcel);
-    let (colour, emoji) = look(message.severity);
+    let emoji = message::emoji(message.severity);
     let own_title = wording.title(parcel);
     // A name such as *web* is a name, not bold; a template may well want something bold.
     let mrkdwn = own_title.is_some();
     let title = own_title.unwrap_or_else(|| format!("{emoji} {}", escape(&message.title)));
-    let mut attachment = json!({"color": colour, "fallback": title, "mrkdwn_in": ["text"]});
+    let mut attachment =
+        json!({"color": message::colour(message.severity), "fallback": title, "mrkdwn_in": ["text"]});
     match wording.body(parcel) {
         Some(body) if body.is_empty() => return json!({"text": title, "mrkdwn": mrkdwn}),
         Some(body) => attachment["text"] = body.into(),
@@ -98,18 +89,6 @@ fn payload(parcel: &Parcel, wording: &Wording) -> Value {
         }
     }
     json!({"text": title, "mrkdwn": mrkdwn, "attachments": [attachment]})
-}
-
-/// A colour and an emoji.
-pub(super) fn look(severity: Severity) -> (&'static str, &'static str) {
-    let colour = match severity {
-        Severity::Critical => "#8b0000",
-        Severity::Error => "#d9302c",
-        Severity::Warning => "#e8a317",
-        Severity::Good => "#2eb67d",
-        Severity::Info => "#8d8d8d",
-    };
-    (colour, message::emoji(severity))
 }
 
 /// What Slack's syntax asks for, and what keeps Mattermost from taking a process's text for a mention or a link.

@@ -1,11 +1,11 @@
 //! Any HTTP endpoint that takes JSON: the record as it is, or what a template makes of it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde::Deserialize;
-use supd_core::cli::Usage;
 
 use super::{Audience, Channel, Failure, Receipt};
 use crate::http::Endpoint;
@@ -70,7 +70,7 @@ impl From<&str> for Address {
 }
 
 pub(crate) struct Webhook {
-    endpoint: Option<Endpoint>,
+    endpoint: Endpoint,
     template: Option<Document>,
 }
 
@@ -82,14 +82,8 @@ impl Webhook {
             None => secret::read("URL", args.url_file.as_ref(), "SUPD_WEBHOOK_URL"),
         };
         let token = secret::read("token", args.token.as_ref(), "SUPD_WEBHOOK_TOKEN");
-        let endpoint = match (url, token) {
-            (Ok(Some(url)), Ok(token)) => Some(Endpoint::new(url, token)?),
-            _ if dry_run => None,
-            (Err(error), _) | (_, Err(error)) => return Err(error),
-            (Ok(None), _) => bail!(Usage(
-                "webhook: the URL is missing: give --url URL, --url-file FILE or SUPD_WEBHOOK_URL".into()
-            )),
-        };
+        let cure = "give --url URL or, where it is a secret, set SUPD_WEBHOOK_URL or give --url-file FILE";
+        let endpoint = Endpoint::of_channel("webhook", url, token, cure, dry_run)?;
         let source = match &args.template_file {
             Some(path) => Some(
                 std::fs::read_to_string(path)
@@ -98,6 +92,18 @@ impl Webhook {
             None => args.template.clone(),
         };
         Ok(Self { endpoint, template: source.map(Document::compile).transpose()? })
+    }
+}
+
+impl Webhook {
+    fn body<'a>(&self, parcel: &'a Parcel) -> Result<Cow<'a, [u8]>, Failure> {
+        match &self.template {
+            Some(template) => match template.render(parcel) {
+                Ok(text) => Ok(text.into_bytes().into()),
+                Err(error) => Err(Failure::permanent(format!("{error:#}"))),
+            },
+            None => Ok(parcel.line().into()),
+        }
     }
 }
 
@@ -111,16 +117,10 @@ impl Channel for Webhook {
     }
 
     fn preview(&self, parcel: &Parcel) -> Result<String, Failure> {
-        match &self.template {
-            Some(template) => {
-                template.render(parcel).map_err(|error| Failure::permanent(format!("{error:#}")))
-            }
-            None => Ok(String::from_utf8_lossy(parcel.line()).into_owned()),
-        }
+        Ok(String::from_utf8_lossy(&self.body(parcel)?).into_owned())
     }
 
     fn deliver(&mut self, parcel: &Parcel, timeout: Duration) -> Result<Receipt, Failure> {
-        let endpoint = self.endpoint.as_ref().ok_or_else(|| Failure::permanent("there is no URL"))?;
-        endpoint.post(self.preview(parcel)?.as_bytes(), timeout)
+        self.endpoint.post(&self.body(parcel)?, timeout)
     }
 }

@@ -15,14 +15,14 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use supd_core::cli::Usage;
 
+use self::address::{Recipients, Sender, Server};
+use self::message::Envelope;
+use self::sendmail::Sendmail;
+use self::smtp::{Login, Relay, Security};
 use super::{Audience, Channel, Failure, Receipt};
 use crate::parcel::Parcel;
 use crate::secret::{self, Source};
 use crate::wording::{self, Wording};
-use address::{Recipients, Sender, Server};
-use message::Envelope;
-use sendmail::Sendmail;
-use smtp::{Login, Relay, Security};
 
 /// Where the password is unless told otherwise.
 const PASSWORD: &str = "SUPD_SMTP_PASSWORD";
