@@ -15,6 +15,9 @@ use crate::queue::Queue;
 use crate::router::Router;
 use crate::tally::InputTally;
 
+/// Why the outcome can always be had.
+pub(crate) const UNPOISONED: &str = "no thread panics while it holds the outcome";
+
 /// How the reading went: nothing while it goes on, else how many lines were malformed.
 pub(crate) type Outcome = Arc<Mutex<Option<anyhow::Result<u64>>>>;
 
@@ -50,7 +53,7 @@ pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>], listeners: &L
 pub(crate) fn read(router: &Router, queues: &[Arc<Queue>], listeners: &Listeners, outcome: &Outcome) {
     let result = read_all(router, queues, listeners);
     listeners.end();
-    *outcome.lock().expect("nobody panics here") = Some(result);
+    *outcome.lock().expect(UNPOISONED) = Some(result);
     queues.iter().for_each(|queue| queue.end());
 }
 

@@ -103,7 +103,7 @@ fn run(targets: Vec<Target>, router: Router, listeners: Listeners) -> anyhow::Re
         move || intake::read(&router, &queues, &listeners, &outcome)
     });
     let failed = run_all(targets)?;
-    let malformed = outcome.lock().expect("nobody panics here").take().transpose()?.unwrap_or(0);
+    let malformed = outcome.lock().expect(intake::UNPOISONED).take().transpose()?.unwrap_or(0);
     Ok(if failed + malformed == 0 { cli::DONE } else { cli::FAILED })
 }
 

@@ -1,6 +1,5 @@
 //! What to send when: the options, the same on the command line and in a configuration, and what is usual.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -89,15 +88,6 @@ impl TryFrom<String> for Rate {
 
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((count, span)) => write!(f, "{count}/{}", cli::span(span)),
-            None => f.write_str("none"),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a dispatcher has to remember across a restart: who was told what, and what is still open. Times are the wall's.
 
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ struct GroupState {
     name: Name,
     told: String,
     interval_ms: u64,
-    worst: Option<String>,
+    worst: Option<Severity>,
     recovered: Option<String>,
 }
 
@@ -40,7 +41,7 @@ struct TroubleState {
     since: String,
     count: u64,
     what: String,
-    severity: String,
+    severity: Severity,
     announced: bool,
     remind: Option<String>,
 }
@@ -54,7 +55,7 @@ impl Dispatcher {
                 name: name.clone(),
                 told: wall(group.told?),
                 interval_ms: group.interval.as_millis().try_into().unwrap_or(u64::MAX),
-                worst: group.worst.map(|worst| worst.name().to_owned()),
+                worst: group.worst,
                 recovered: group.recovered.map(wall),
             })
         };
@@ -69,7 +70,7 @@ impl Dispatcher {
                 since: trouble.since.to_string(),
                 count: trouble.count,
                 what: trouble.what.clone(),
-                severity: trouble.severity.name().to_owned(),
+                severity: trouble.severity,
                 announced: trouble.announced,
                 remind: trouble.remind.map(wall),
             })
@@ -93,9 +94,9 @@ impl Dispatcher {
             let mut group = Group::default();
             group.told = Some(now.past(told));
             group.interval = interval.clamp(self.policy.group_interval, self.policy.group_interval_max);
-            group.worst = state.worst.as_deref().map(severity);
+            group.worst = state.worst;
             group.recovered = state.recovered.as_deref().and_then(moment).map(|at| now.past(at));
-            self.timers.push(std::cmp::Reverse((group.calm(now.instant), Timer::Group(state.name.clone()))));
+            self.timers.push(Reverse((group.calm(now.instant), Timer::Group(state.name.clone()))));
             self.groups.insert(state.name, group);
         }
         for state in snapshot.troubles {
@@ -106,12 +107,12 @@ impl Dispatcher {
                 since,
                 count: state.count,
                 what: state.what,
-                severity: severity(&state.severity),
+                severity: state.severity,
                 announced: state.announced,
                 remind,
                 end: None,
             };
-            self.timers.extend(remind.map(|at| std::cmp::Reverse((at, Timer::Process(key.clone())))));
+            self.timers.extend(remind.map(|at| Reverse((at, Timer::Process(key.clone())))));
             self.processes.entry(key).or_default().trouble = Some(trouble);
         }
     }
@@ -119,9 +120,4 @@ impl Dispatcher {
 
 fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok()
-}
-
-fn severity(name: &str) -> Severity {
-    let all = [Severity::Good, Severity::Warning, Severity::Error, Severity::Critical];
-    all.into_iter().find(|severity| severity.name() == name).unwrap_or(Severity::Info)
 }
