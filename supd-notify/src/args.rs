@@ -114,11 +114,11 @@ impl Args {
     /// Does not return where `--help` was asked for, or what was given makes no sense.
     pub(crate) fn of_program() -> Self {
         let refuse = |kind, why: String| -> ! { Self::command().error(kind, why).exit() };
-        let mut args = Self::parse();
+        let mut args = Self::parse_from(joined(std::env::args_os()));
         let Some(Command::Retry(retry)) = &args.command else { return args };
         let mut retry = retry.clone();
         let name = OsString::from("supd-notify");
-        let inner = retry.words().map(|words| Self::parse_from(iter::once(&name).chain(words)));
+        let inner = retry.words().map(|words| Self::parse_from(joined(iter::once(&name).chain(words).cloned())));
         let streams = args.of_a_stream().chain(inner.iter().flat_map(Self::of_a_stream)).next();
         if let Some(option) = streams {
             let why =
@@ -192,6 +192,28 @@ pub(crate) enum Command {
     },
 }
 
+/// `--resolve 30s` as `--resolve=30s`. Its value may be left out, and then what follows may be the channel; a span of time
+/// is no channel, and no option either.
+fn joined(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut is_program = false;
+    for word in words {
+        let is_span = word.to_str().is_some_and(|word| cli::duration(word).is_ok());
+        match joined.last_mut() {
+            Some(last) if last == "--resolve" && is_span && !is_program => {
+                last.push("=");
+                last.push(word);
+            }
+            _ => {
+                // After that stands the program of exec, or another command line.
+                is_program |= word == "--";
+                joined.push(word);
+            }
+        }
+    }
+    joined
+}
+
 /// The channels, one a file in `channel/`; a configuration calls them by the same names.
 #[derive(Debug, Clone, clap::Subcommand, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -234,6 +256,18 @@ impl ChannelArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_span_of_a_recovery_stands_behind_a_blank_too() {
+        let joined = |words: &str| {
+            let words = joined(words.split(' ').map(OsString::from));
+            words.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(joined("p --resolve 30s slack"), "p --resolve=30s slack");
+        assert_eq!(joined("p --resolve slack"), "p --resolve slack");
+        assert_eq!(joined("p slack --resolve 1m --rate none"), "p slack --resolve=1m --rate none");
+        assert_eq!(joined("p exec -- page --resolve 30s"), "p exec -- page --resolve 30s");
+    }
 
     #[test]
     fn the_definition_is_consistent() {
