@@ -17,6 +17,26 @@ use crate::{heartbeat, metrics, policy, retry, test_message, wording};
 /// What help calls the subcommands.
 const COMMANDS: &str = "Channels, and other commands";
 
+/// What help calls the options, in the order in which they come.
+pub(crate) mod heading {
+    pub(crate) const DELIVERY: &str = "Delivery";
+    pub(crate) const GROUPING: &str = "Grouping";
+    pub(crate) const SILENCE: &str = "Silence";
+    pub(crate) const WORDING: &str = "Wording";
+    pub(crate) const SPOOL: &str = "Spool";
+    pub(crate) const MONITORING: &str = "Monitoring";
+    pub(crate) const MESSAGES: &str = "Messages";
+}
+
+/// What `-h` shows below the options that most people need; the others have `hide_short_help`.
+const FIRST_EXAMPLES: &str = "\
+Examples:
+  supd-listen -c 'supd-parse --problems | supd-notify slack'
+  supd-listen -c 'supd-parse --problems | supd-notify --config /etc/supd/notify.toml'
+  supd-notify test slack
+
+'--help' has more options and examples.";
+
 const EXAMPLES: &str = "\
 Examples:
   supd-listen -c 'supd-parse --problems | supd-notify slack'
@@ -45,22 +65,23 @@ one was not, or a line was not a record; 2 for wrong usage.";
 /// With the spool that supd-listen keeps, what has been dealt with is confirmed there, so that it is not sent again, and
 /// what there is no time for at the end stays there for the next start.
 #[derive(Debug, clap::Parser)]
-#[command(name = "supd-notify", bin_name = "supd-notify", version, after_help = EXAMPLES, max_term_width = 100,
+#[command(name = "supd-notify", bin_name = "supd-notify", version, after_help = FIRST_EXAMPLES,
+          after_long_help = EXAMPLES, max_term_width = 100,
           subcommand_value_name = "CHANNEL", subcommand_help_heading = COMMANDS)]
 pub struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
     /// Deliver to the targets of this configuration, instead of to one channel
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = heading::DELIVERY)]
     pub(crate) config: Option<PathBuf>,
 
     /// Print what would be sent, and send nothing
-    #[arg(long, global = true, help_heading = "Delivery")]
+    #[arg(long, global = true, help_heading = heading::DELIVERY)]
     pub(crate) dry_run: bool,
 
     /// Append records that could not be delivered to this file, each with why not
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Delivery")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = heading::DELIVERY)]
     pub(crate) dead_letter: Option<PathBuf>,
 
     #[command(flatten)]
@@ -71,24 +92,24 @@ pub struct Args {
 
     /// How long a channel that fails is still tried after the end of input, and everything after SIGTERM
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s", global = true,
-          help_heading = "Delivery")]
+          help_heading = heading::DELIVERY, hide_short_help = true)]
     pub(crate) drain_timeout: Duration,
 
     /// The spool that the records come from, in which what was dealt with is confirmed; or the variable SUPD_SPOOL
-    #[arg(long, value_name = "DIR", global = true, help_heading = "Spool")]
+    #[arg(long, value_name = "DIR", global = true, help_heading = heading::SPOOL)]
     spool: Option<PathBuf>,
 
     /// The name under which it is confirmed; each consumer of a spool has its own
     #[arg(long, value_name = "NAME", value_parser = ConsumerName::parse, default_value = "notify", global = true,
-          help_heading = "Spool")]
+          help_heading = heading::SPOOL, hide_short_help = true)]
     pub(crate) consumer: ConsumerName,
 
     /// A new consumer beside others takes every record that comes, not only those that none of them has dealt with
-    #[arg(long, global = true, help_heading = "Spool")]
+    #[arg(long, global = true, help_heading = heading::SPOOL, hide_short_help = true)]
     pub(crate) from_start: bool,
 
     /// Where to remember what was told and what is still open; with a spool, its own state/ is usual
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Spool")]
+    #[arg(long, value_name = "FILE", global = true, help_heading = heading::SPOOL, hide_short_help = true)]
     pub(crate) state: Option<PathBuf>,
 
     #[command(flatten)]
@@ -99,11 +120,11 @@ pub struct Args {
 
     /// Say nothing but errors
     // Without the usual long form: --quiet is for the hours of the night.
-    #[arg(short = 'q', global = true, conflicts_with = "verbose", help_heading = "Messages")]
+    #[arg(short = 'q', global = true, conflicts_with = "verbose", help_heading = heading::MESSAGES)]
     errors_only: bool,
 
     /// Say more about what is being done
-    #[arg(short, long, global = true, help_heading = "Messages")]
+    #[arg(short, long, global = true, help_heading = heading::MESSAGES)]
     verbose: bool,
 }
 

@@ -8,12 +8,9 @@ use serde::{Deserialize, Deserializer};
 use supd_core::cli;
 use supd_core::pattern::ProcessPattern;
 
+use crate::args::heading::{DELIVERY, GROUPING, SILENCE};
 use crate::channel::Audience;
 use crate::quiet::Quiet;
-
-const GROUPING: &str = "Grouping";
-const DELIVERY: &str = "Delivery";
-const SILENCE: &str = "Silence";
 
 /// A span of time such as `30s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -100,25 +97,25 @@ pub(crate) struct Options {
     group_by: Option<Vec<Key>>,
 
     /// How long the first message about a group waits for more to tell [default: 0s]
-    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING)]
+    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     group_wait: Option<Span>,
 
     /// How long after it the next one waits, which tells of everything since [default: 30s; for programs 0s, each record
     /// by itself]
-    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING)]
+    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     group_interval: Option<Span>,
 
     /// The interval doubles while a group does not calm down, up to this [default: 1h]
-    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING)]
+    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     group_interval_max: Option<Span>,
 
     /// How often to remind of what is still down [default: 4h, where records tell of recoveries too; for programs
     /// never]
-    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING)]
+    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     repeat_interval: Option<Span>,
 
     /// The most messages in any such span; what is more waits, and comes as one [default: 20/1m; for programs none]
-    #[arg(long, value_name = "N/DURATION", global = true, help_heading = GROUPING)]
+    #[arg(long, value_name = "N/DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     rate: Option<Rate>,
 
     /// Tell of a recovery: when a process that was reported has been RUNNING for so long, or was stopped
@@ -132,7 +129,7 @@ pub(crate) struct Options {
 
     /// Until this time: RFC 3339, or local, such as '2026-01-05 08:00'
     #[arg(long, value_name = "TIME", requires = "mute", value_parser = crate::quiet::moment, global = true,
-          help_heading = SILENCE)]
+          help_heading = SILENCE, hide_short_help = true)]
     #[serde(deserialize_with = "crate::quiet::moment_in_configuration")]
     mute_until: Option<Timestamp>,
 
@@ -146,7 +143,7 @@ pub(crate) struct Options {
     timeout: Option<Span>,
 
     /// How long a message is tried again [default: 24h; for 'retry' 1m]
-    #[arg(long, value_name = "DURATION", global = true, help_heading = DELIVERY)]
+    #[arg(long, value_name = "DURATION", global = true, help_heading = DELIVERY, hide_short_help = true)]
     retry_for: Option<Span>,
 }
 

@@ -8,10 +8,9 @@ use serde::Deserialize;
 use supd_core::cli::Usage;
 use supd_core::words::shortened;
 
+use crate::args::heading::WORDING;
 use crate::parcel::Parcel;
 use crate::template::{Escape, Template};
-
-const HEADING: &str = "Wording";
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 1_000;
@@ -23,21 +22,23 @@ const MAX_BODY: usize = 10_000;
 #[serde(default, deny_unknown_fields)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// MiniJinja template of the title, for channels that people read. It knows the record's keys, and title, text,
-    /// severity, emoji, facts (of label and value) and lately; of several events count, first_ts, last_ts and events
-    #[arg(long, value_name = "TEMPLATE", global = true, help_heading = HEADING)]
+    /// MiniJinja template of the title, for channels that people read
+    ///
+    /// It knows the record's keys, and title, text, severity, emoji, facts (of label and value) and lately; of several
+    /// events count, first_ts, last_ts and events.
+    #[arg(long, value_name = "TEMPLATE", global = true, help_heading = WORDING)]
     title: Option<String>,
 
     /// File that holds it
-    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = WORDING, hide_short_help = true)]
     title_file: Option<PathBuf>,
 
     /// Template of what stands below the title, instead of facts and log text
-    #[arg(long, value_name = "TEMPLATE", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "TEMPLATE", global = true, help_heading = WORDING)]
     body: Option<String>,
 
     /// File that holds it
-    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = WORDING, hide_short_help = true)]
     body_file: Option<PathBuf>,
 }
 

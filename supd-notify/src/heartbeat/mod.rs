@@ -12,12 +12,11 @@ use supd_core::cli::{self, Usage};
 use supd_core::words;
 
 use self::schedule::{Schedule, Verdict};
+use crate::args::heading::MONITORING;
 use crate::http::Endpoint;
 use crate::secret::{self, Source};
 use crate::tally::Tally;
 use crate::target::Target;
-
-const HEADING: &str = "Monitoring";
 
 /// A ping takes no longer, and no longer than the interval.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,22 +25,24 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// Get this URL now and then, while records can come and be delivered: a dead man's switch, such as healthchecks.io or
-    /// Uptime Kuma have; one that is a secret belongs into --heartbeat-file or the variable SUPD_HEARTBEAT_URL
+    /// Get this URL now and then, while records can come and be delivered: a dead man's switch
+    ///
+    /// healthchecks.io and Uptime Kuma, for example, have such URLs. One that is a secret belongs into --heartbeat-file or
+    /// the variable SUPD_HEARTBEAT_URL.
     ///
     /// Nothing is sent when a target has been failing for longer than the interval. When TICK events come
     /// (events=…,TICK_60), they set the pace and are not delivered: then no TICK means no heartbeat, so that supervisord and
     /// everything between it and us is watched too.
-    #[arg(long, value_name = "URL", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "URL", global = true, help_heading = MONITORING)]
     heartbeat: Option<String>,
 
     /// File that holds that URL
-    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = MONITORING, hide_short_help = true)]
     heartbeat_file: Option<Source>,
 
-    /// How often
+    /// How often to get it
     #[arg(long, value_name = "DURATION", value_parser = interval, default_value = "60s", global = true,
-          help_heading = HEADING)]
+          help_heading = MONITORING, hide_short_help = true)]
     heartbeat_interval: Duration,
 }
 

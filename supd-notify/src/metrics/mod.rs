@@ -15,11 +15,10 @@ use supd_core::cli::Usage;
 use supd_core::replace::{self, Survives};
 
 use self::exposition::{Snapshot, Standing};
+use crate::args::heading::MONITORING;
 use crate::queue::Queue;
 use crate::tally::{InputTally, Tally};
 use crate::target::Target;
-
-const HEADING: &str = "Monitoring";
 
 /// How often we look whether there is something new.
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,14 +29,15 @@ const REFRESH: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// Keep this file up to date with counts of what was delivered and what waits, for Prometheus (the textfile collector
-    /// of node_exporter takes DIR/*.prom)
-    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
+    /// Keep this file up to date with counts of what was delivered and what waits, for Prometheus
+    ///
+    /// The textfile collector of node_exporter takes DIR/*.prom.
+    #[arg(long, value_name = "FILE", global = true, help_heading = MONITORING)]
     metrics: Option<PathBuf>,
 
-    /// Add this label to each; needed where several supd-notify of a machine write metrics of targets of the same names
+    /// Add this label to each of them; needed where several supd-notify of a machine write metrics of targets of the same names
     #[arg(long, value_name = "NAME=VALUE", value_parser = label, global = true,
-          help_heading = HEADING)]
+          help_heading = MONITORING, hide_short_help = true)]
     metrics_label: Vec<(String, String)>,
 }
 
