@@ -1,6 +1,5 @@
 //! The four programs as a person meets them: in a shell, under supd-mock, and under real supervisord.
 
-mod grouping;
 mod harness;
 
 mod bench;
@@ -10,6 +9,7 @@ mod check;
 mod config;
 mod consumer;
 mod differential;
+mod grouping;
 mod heartbeat;
 mod lint;
 mod listen;

@@ -53,10 +53,11 @@ one was not, or a line was not a record; 2 for wrong usage.";
 
 /// Delivers records of supervisord events to where people look
 ///
-/// Reads records, one JSON object a line, from standard input, and sends each to one channel, in order. What fails is
-/// tried again, after one second, then longer, up to five minutes; a server's Retry-After is respected. What cannot be
-/// delivered goes to the dead letter file with the reason, or, without one, to standard error; 'retry' sends it again.
-/// Records marked with 'resolves' (the end of a problem) are read and not sent.
+/// Reads records, one JSON object a line, from standard input, and sends them to one channel: to programs each by itself
+/// and in order, to people one message at a time about each process. What fails is tried again, after one second, then
+/// longer, up to five minutes; a server's Retry-After is respected. What cannot be delivered goes to the dead letter file
+/// with the reason, or, without one, to standard error; 'retry' sends it again. Records marked with 'resolves' (the end of
+/// a problem) are told as recoveries with --resolve, and else not sent.
 ///
 /// A configuration names several targets instead, each a channel with its own options, and rules that say which of them
 /// gets what. One that fails or is slow delays no other. What is given on the command line holds for all of them, whatever
@@ -249,6 +250,9 @@ pub(crate) enum ChannelArgs {
 
 impl ChannelArgs {
     /// The channel, ready to send; for a dry run, secrets may be missing.
+    ///
+    /// # Errors
+    /// [`Usage`](cli::Usage) when something that it needs is missing or makes no sense; when a file cannot be read.
     pub(crate) fn build(
         &self,
         dry_run: bool,

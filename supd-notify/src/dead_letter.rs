@@ -24,17 +24,26 @@ pub(crate) struct DeadLetter {
 
 impl DeadLetter {
     /// Makes sure that the file can be written, before anything needs it.
+    ///
+    /// # Errors
+    /// When it cannot, or another process keeps it locked; with the name.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         append::lock(path).with_context(|| format!("open dead letter file '{}'", path.display()))?;
         Ok(Self { path: path.to_owned(), unwritten: AtomicU64::new(0) })
     }
 
     /// Adds a letter that a target did not get.
+    ///
+    /// # Errors
+    /// As [`DeadLetter::append`].
     pub(crate) fn write(&self, letter: &Letter, target: &str, reason: &str) -> anyhow::Result<()> {
         self.append(&Undelivered::new(target, reason, Timestamp::now()).added_to(letter))
     }
 
-    /// Adds a line as it is.
+    /// Adds a line as it is, or nothing of it.
+    ///
+    /// # Errors
+    /// The system's, with the name.
     pub(crate) fn append(&self, line: &[u8]) -> anyhow::Result<()> {
         let written = append::lock(&self.path).and_then(|mut file| write_line(&mut file, line));
         if written.is_err() {
@@ -49,6 +58,9 @@ impl DeadLetter {
     }
 
     /// Waits until what was written is on disk; what was moved away meanwhile is another's to look after.
+    ///
+    /// # Errors
+    /// The system's, with the name.
     pub(crate) fn sync(&self) -> anyhow::Result<()> {
         match File::open(&self.path).and_then(|file| file.sync_all()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -42,6 +42,9 @@ pub(crate) fn run(command: &mut Command, stdin: &[u8], timeout: Duration) -> Res
 }
 
 /// An empty file in memory, which a program can read or write without making us wait, as a pipe would.
+///
+/// # Errors
+/// The system's.
 pub(crate) fn file(name: &str) -> std::io::Result<File> {
     Ok(File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?))
 }

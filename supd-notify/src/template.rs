@@ -90,6 +90,9 @@ impl Template {
     }
 
     /// Text about a parcel.
+    ///
+    /// # Errors
+    /// MiniJinja's reason, when the template does not fit what this is about.
     pub(crate) fn render(&self, parcel: &Parcel) -> anyhow::Result<String> {
         self.try_render(parcel).map_err(|error| anyhow!("{error}"))
     }
@@ -134,6 +137,9 @@ impl Document {
     }
 
     /// JSON about a parcel.
+    ///
+    /// # Errors
+    /// As [`Template::render`]; when the result is no JSON.
     pub(crate) fn render(&self, parcel: &Parcel) -> anyhow::Result<String> {
         let text = self.0.render(parcel)?;
         serde_json::from_str::<IgnoredAny>(&text).context("its result is not JSON")?;

@@ -31,7 +31,10 @@ pub(crate) struct Args {
     channel: Option<ChannelArgs>,
 }
 
-/// Sends a message to each target, or shows what would be sent.
+/// Sends a message to each target, or shows what would be sent; the exit status is 1 when one did not take it.
+///
+/// # Errors
+/// As [`Plan::of`]; when standard output cannot be written.
 pub(crate) fn test(asked: &Args, args: &args::Args) -> anyhow::Result<u8> {
     let targets = Plan::of(asked.channel.as_ref(), args)?.targets;
     if args.dry_run { preview(targets, args) } else { send(targets) }

@@ -54,6 +54,9 @@ impl Channel for Append {
 }
 
 /// Appends a line and its newline, whole or not at all: what a full disk cuts is taken back.
+///
+/// # Errors
+/// The system's.
 pub(crate) fn write_line(file: &mut File, line: &[u8]) -> io::Result<()> {
     let before = file.metadata()?.len();
     let result = file.write_all(&[line, b"\n"].concat());

@@ -7,7 +7,10 @@ use supd_core::{cli, stdio};
 use super::{plan, words};
 use crate::args::Args;
 
-/// Says what is wrong on standard error, else what would be done on standard output.
+/// Says what is wrong on standard error, else what would be done on standard output; the exit status is 2 or 0.
+///
+/// # Errors
+/// When standard output cannot be written.
 pub(crate) fn check(path: &Path, args: &Args) -> anyhow::Result<u8> {
     match plan(path, args) {
         Ok((plan, warnings)) => {

@@ -91,6 +91,9 @@ impl Batch {
     }
 
     /// Its lines.
+    ///
+    /// # Errors
+    /// The system's, with the name.
     pub(crate) fn lines(&self) -> anyhow::Result<Lines> {
         let file = File::open(&self.path).with_context(|| format!("open '{}'", self.path.display()))?;
         Ok(Lines::new(Box::new(BufReader::new(file)), &self.path))
@@ -102,12 +105,18 @@ impl Batch {
     }
 
     /// All of them have been dealt with.
+    ///
+    /// # Errors
+    /// The system's, with the name.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         fs::remove_file(&self.path).with_context(|| format!("remove '{}'", self.path.display()))
     }
 }
 
 /// The lines that a retry would begin with, for who only looks at them.
+///
+/// # Errors
+/// [`Usage`] when that is no file; the system's, with the name.
 pub(crate) fn look_at(dead: &Path) -> anyhow::Result<Lines> {
     check(dead)?;
     let open = |path: &Path| match File::open(path) {

@@ -23,7 +23,10 @@ impl Lines {
         Self { input, path: path.to_owned(), number: 0, line: Vec::new() }
     }
 
-    /// The next one, with its number.
+    /// The next one, with its number, counted from 1; `None` at the end.
+    ///
+    /// # Errors
+    /// The system's, with the name.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<(u64, &[u8])>> {
         loop {
             self.line.clear();

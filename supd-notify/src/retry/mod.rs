@@ -79,7 +79,10 @@ impl Args {
     }
 }
 
-/// Sends the dead letters again.
+/// Sends the dead letters again; the exit status is 1 when one failed again, or a line was no record.
+///
+/// # Errors
+/// As [`Plan::of`] and [`Batch::take`]; when something could not be put back, which then stays in the batch's file.
 pub(crate) fn retry(asked: &Args, args: &args::Args) -> anyhow::Result<u8> {
     crate::silence_stdout(args.dry_run)?;
     let mut targets = targets(asked, args)?;
