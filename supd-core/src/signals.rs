@@ -6,8 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::event::{PollFd, PollFlags};
 pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::consts::{SIGQUIT, SIGUSR1, SIGUSR2};
+
+use crate::stdio;
 
 /// What supervisord's `stopsignal=` can be, and can be caught.
 pub const STOP_SIGNALS: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
@@ -38,6 +41,12 @@ impl SignalPipe {
     /// Whether a signal has come since the last call.
     pub fn take(&self) -> bool {
         (&self.pipe).read(&mut [0; 64]).is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Waits until a signal comes; one that came before and was not taken counts.
+    pub fn wait(&self) {
+        // A wait that fails would fail again: whoever waits for the end of something is better told too early than never.
+        while stdio::poll(&mut [PollFd::new(self, PollFlags::IN)], None).is_ok() && !self.take() {}
     }
 
     /// Whether a signal has ever come; costs no system call.

@@ -298,4 +298,15 @@ mod tests {
     fn the_definition_is_consistent() {
         Args::command().debug_assert();
     }
+
+    #[test]
+    fn short_help_fits_a_screen_and_each_option_has_a_heading() {
+        let mut command = Args::command().term_width(100);
+        let without: Vec<_> =
+            command.get_arguments().filter(|arg| arg.get_help_heading().is_none()).collect();
+        assert!(without.is_empty(), "{without:?}");
+        let (short, long) = (command.render_help().to_string(), command.render_long_help().to_string());
+        assert!(short.lines().count() <= 70, "{short}");
+        assert!(!short.contains("--group-interval-max") && long.contains("--group-interval-max"), "{short}");
+    }
 }

@@ -2,12 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use rustix::event::{PollFd, PollFlags};
 use supd_core::Kind;
 use supd_core::input::{Source, Watch};
 use supd_core::reader::{Form, Item, Reader};
 use supd_core::signals::SignalPipe;
-use supd_core::stdio;
 
 use crate::heartbeat::Signs;
 use crate::parcel::Letter;
@@ -40,12 +38,10 @@ impl Listeners {
 /// Tells the queues when SIGTERM comes; a thread's work.
 pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>], listeners: &Listeners) {
     loop {
-        let woken = stdio::poll(&mut [PollFd::new(sigterm, PollFlags::IN)], None);
-        if woken.is_err() || sigterm.take() {
-            log::debug!("SIGTERM: delivering what is there, for as long as --drain-timeout says");
-            listeners.end();
-            queues.iter().for_each(|queue| queue.stop());
-        }
+        sigterm.wait();
+        log::debug!("SIGTERM: delivering what is there, for as long as --drain-timeout says");
+        listeners.end();
+        queues.iter().for_each(|queue| queue.stop());
     }
 }
 

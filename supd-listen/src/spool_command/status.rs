@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use supd_core::spool::disk::Directory;
 use supd_core::spool::log::Index;
 use supd_core::spool::{Reader, Standing, standings};
-use supd_core::{Record, cli, describe};
+use supd_core::{Record, cli, describe, words};
 
 /// A spool as somebody looked at it.
 struct Status {
@@ -108,11 +108,10 @@ impl Status {
             Some(None) => "written by a process".to_owned(),
             Some(Some(pid)) => format!("written by process {pid}"),
         };
-        let s = if self.segments == 1 { "" } else { "s" };
         let mut text = format!(
-            "spool {}: {writer}\n{} segment{s}, {}\n",
+            "spool {}: {writer}\n{}, {}\n",
             describe::printable(&self.path),
-            self.segments,
+            words::counted(self.segments as u64, "segment"),
             cli::amount(self.bytes)
         );
         match &self.records {

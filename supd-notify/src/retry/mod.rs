@@ -11,10 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rustix::event::{PollFd, PollFlags};
 use supd_core::cli::{self, Usage};
 use supd_core::signals::{SIGINT, SIGTERM, SignalPipe};
-use supd_core::stdio;
 use supd_core::words::counted;
 
 use crate::args::{self, ChannelArgs};
@@ -145,11 +143,9 @@ fn queues(targets: &[Target]) -> Vec<Arc<Queue>> {
 fn stop_at(signals: SignalPipe, queues: Vec<Arc<Queue>>) {
     thread::spawn(move || {
         loop {
-            let woken = stdio::poll(&mut [PollFd::new(&signals, PollFlags::IN)], None);
-            if woken.is_err() || signals.take() {
-                log::info!("interrupted: what has not been sent goes back to the file");
-                queues.iter().for_each(|queue| queue.stop_within(Duration::ZERO));
-            }
+            signals.wait();
+            log::info!("interrupted: what has not been sent goes back to the file");
+            queues.iter().for_each(|queue| queue.stop_within(Duration::ZERO));
         }
     });
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use supd_core::words::counted;
+
 use super::super::case::{Entry, Failure};
 use super::super::transcript::{Transcript, shown};
 use super::{Counts, Judged, Outcome, Report, Run, WIDTH};
@@ -129,12 +131,8 @@ impl Report for Text {
                 parts.push(self.paint(style, &format!("{count} {what}")));
             }
         }
-        format!("{left_out}\n{} in {:.1} s: {}\n", cases(all.len()), took.as_secs_f64(), parts.join(", "))
+        format!("{left_out}\n{} in {:.1} s: {}\n", counted(all.len() as u64, "case"), took.as_secs_f64(), parts.join(", "))
     }
-}
-
-fn cases(number: usize) -> String {
-    if number == 1 { "1 case".to_owned() } else { format!("{number} cases") }
 }
 
 /// Lines of at most so many characters, cut between words where there are any.
