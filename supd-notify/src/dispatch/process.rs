@@ -87,7 +87,7 @@ impl Dispatcher {
         let reminds = self.reminds();
         let Some(process) = self.processes.get_mut(&key) else { return };
         let Some(trouble) = &mut process.trouble else {
-            if process.lately(now.instant) == 0 {
+            if process.forget(now.instant) {
                 self.processes.remove(&key);
             }
             return;

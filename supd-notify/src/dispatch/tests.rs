@@ -133,6 +133,19 @@ fn a_crash_loop_that_goes_on_is_told_of_less_and_less_often() {
 }
 
 #[test]
+fn lately_is_when_it_happened_and_not_when_it_came() {
+    let simulation = Simulation::new("");
+    let mut process = Process::default();
+    let mut lately = |ts: &str| {
+        let line = format!(r#"{{"ts":"2026-01-05T{ts}Z","eventname":"PROCESS_STATE_FATAL"}}"#);
+        // All at once, as after an outage.
+        process.problem(&Record::from_line(line.as_bytes()).unwrap(), true, simulation.start);
+        process.lately(simulation.start.instant)
+    };
+    assert_eq!(["05:00:00", "05:59:59", "06:00:00", "08:00:00"].map(&mut lately), [1, 2, 2, 1]);
+}
+
+#[test]
 fn a_recovery_that_does_not_last_is_none() {
     let mut simulation = Simulation::new(r#"resolve = "10s""#);
     simulation.crash(0, "web");

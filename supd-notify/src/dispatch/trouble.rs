@@ -24,8 +24,8 @@ pub(super) type Key = [String; 4];
 /// What is known of a process.
 #[derive(Debug, Default)]
 pub(super) struct Process {
-    /// When its problems of the last hour came.
-    recent: VecDeque<Instant>,
+    /// When the problems that came in the last hour did, and when they had happened: after an outage that is not the same.
+    recent: VecDeque<(Instant, Timestamp)>,
     /// What has not been resolved.
     pub(super) trouble: Option<Trouble>,
 }
@@ -61,9 +61,10 @@ impl Process {
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back(now.instant);
+        let happened = moment(record).unwrap_or(now.wall);
+        self.recent.push_back((now.instant, happened));
         let trouble = self.trouble.get_or_insert_with(|| Trouble {
-            since: moment(record).unwrap_or(now.wall),
+            since: happened,
             count: 0,
             what: String::new(),
             severity: Severity::Info,
@@ -77,12 +78,22 @@ impl Process {
         trouble
     }
 
-    /// How many problems there have been in the last hour.
+    /// How many problems there were in the hour before the last one, by when they happened.
     pub(super) fn lately(&mut self, now: Instant) -> usize {
-        while self.recent.front().is_some_and(|at| *at + LATELY <= now) {
+        self.forget(now);
+        let Some((_, last)) = self.recent.back() else { return 0 };
+        self.recent
+            .iter()
+            .filter(|(_, happened)| last.duration_since(*happened).unsigned_abs() < LATELY)
+            .count()
+    }
+
+    /// Forgets what is too old to count; whether that was all.
+    pub(super) fn forget(&mut self, now: Instant) -> bool {
+        while self.recent.front().is_some_and(|(came, _)| *came + LATELY <= now) {
             self.recent.pop_front();
         }
-        self.recent.len()
+        self.recent.is_empty()
     }
 }
 
