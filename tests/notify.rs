@@ -337,7 +337,9 @@ fn a_malformed_line_is_named_and_the_rest_is_delivered() {
         .args(["file", "out"])
         .write_stdin("oops\n".to_owned() + &crash(1))
         .assert();
-    assert.code(1).stderr("supd-notify: read 'stdin' line 1: expected value at column 1; skipped\n");
+    assert
+        .code(1)
+        .stderr("supd-notify: read 'stdin' line 1: not a record: expected value at column 1; skipped\n");
     assert_eq!(sandbox.read("out"), crash(1));
 }
 

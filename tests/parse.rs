@@ -215,8 +215,8 @@ fn a_malformed_line_is_named_and_skipped_and_the_rest_is_read() {
         .write_stdin(state(3, "a", "FATAL", ""))
         .assert();
     let assert = assert.code(1).stderr(
-        "supd-parse: read 'bad.ndjson' line 2: expected ident at column 2; skipped\n\
-         supd-parse: read 'bad.ndjson' line 3: missing field `eventname` at column 12; skipped\n\
+        "supd-parse: read 'bad.ndjson' line 2: not a record: expected ident at column 2; skipped\n\
+         supd-parse: read 'bad.ndjson' line 3: not a record: missing field `eventname` at column 12; skipped\n\
          supd-parse: open 'missing.ndjson': No such file or directory (os error 2)\n",
     );
     assert_eq!(serials(&assert.get_output().stdout), [1, 2, 3]);

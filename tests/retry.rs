@@ -124,7 +124,7 @@ fn only_those_of_a_target_and_never_what_is_no_record() {
         .write("dead", [&dead(1, "slack"), torn, &dead(2, "pager"), &crash(3), &dead(4, "slack")].concat());
     let assert = sandbox.retry(&["--target", "slack", "--", "file", "sent"]).code(1);
     assert.stderr(
-        "supd-notify: read dead letters, line 2: EOF while parsing a string at column 6; kept as it is\n\
+        "supd-notify: read dead letters, line 2: not a record: EOF while parsing a string at column 6; kept as it is\n\
          supd-notify: sent 2 records again; 2 of other targets stay in 'dead'; 1 line is not a record, kept in 'dead'\n",
     );
     assert_eq!(sandbox.read("sent"), crash(1) + &crash(4));

@@ -128,7 +128,7 @@ impl Reader {
                         Err(reason) => {
                             self.malformed += 1;
                             if self.malformed <= MAX_REPORTS {
-                                log::error!("read '{name}' line {number}: {reason}; skipped");
+                                log::error!("read '{name}' line {number}: not a record: {reason}; skipped");
                             }
                             if self.malformed == MAX_REPORTS {
                                 log::error!(

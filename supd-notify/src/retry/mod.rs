@@ -224,7 +224,7 @@ fn feed(mut lines: Lines, meant: &Meant, queues: &[Arc<Queue>]) -> anyhow::Resul
             Line::Malformed(reason) => {
                 malformed += 1;
                 if malformed <= MAX_REPORTS {
-                    log::error!("read dead letters, line {number}: {reason}; kept as it is");
+                    log::error!("read dead letters, line {number}: not a record: {reason}; kept as it is");
                 }
             }
         }
