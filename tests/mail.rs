@@ -406,9 +406,10 @@ fn a_dry_run_prints_the_mail_and_needs_no_server() {
 #[test]
 fn what_would_give_the_password_away_or_cannot_work_is_wrong_usage() {
     let sandbox = sandbox("localhost");
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--smtp", "mail.example.org", "--tls", "none", "--user", "supd"], "could be read on the way"),
         (&["--smtp", "mail.example.org:smtp"], "'smtp' is no port"),
+        (&["--smtp", "smtp://mail.example.org"], "the name of a host, not a URL"),
         (&["--smtp", "mail.example.org", "--sendmail", "x"], "cannot be used with"),
         (&[], "--smtp HOST or --sendmail PROGRAM"),
         (&["--smtp", "mail.example.org", "--to", "ops@example.org; b@example.org"], "no address such as"),

@@ -19,6 +19,9 @@ impl FromStr for Server {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains("://") {
+            return Err("the name of a host, not a URL: mail.example.org:587".into());
+        }
         let (host, port) = match text.rsplit_once(':') {
             // An address of IPv6 alone.
             _ if text.parse::<Ipv6Addr>().is_ok() => (text, None),
