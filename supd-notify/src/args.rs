@@ -140,7 +140,8 @@ impl Args {
         let Some(Command::Retry(retry)) = &args.command else { return args };
         let mut retry = retry.clone();
         let name = OsString::from("supd-notify");
-        let inner = retry.words().map(|words| Self::parse_from(joined(iter::once(&name).chain(words).cloned())));
+        let inner =
+            retry.words().map(|words| Self::parse_from(joined(iter::once(&name).chain(words).cloned())));
         let streams = args.of_a_stream().chain(inner.iter().flat_map(Self::of_a_stream)).next();
         if let Some(option) = streams {
             let why =

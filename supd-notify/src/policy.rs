@@ -118,7 +118,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N/DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     rate: Option<Rate>,
 
-    /// Tell of a recovery: when a process that was reported has been RUNNING for so long, or was stopped
+    /// Tell of a recovery: when a process that was reported has been RUNNING for so long, or was stopped;
+    /// --resolve alone means 10s
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "10s", require_equals = true,
           global = true, help_heading = GROUPING)]
     resolve: Option<Span>,
@@ -138,7 +139,7 @@ pub(crate) struct Options {
     quiet: Option<Quiet>,
 
     /// How long one attempt may take [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = attempt, global = true, help_heading = DELIVERY)]
+    #[arg(long, value_name = "DURATION", value_parser = attempt, global = true, hide_short_help = true, help_heading = DELIVERY)]
     #[serde(deserialize_with = "attempt_in_configuration")]
     timeout: Option<Span>,
 

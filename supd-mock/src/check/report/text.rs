@@ -131,7 +131,12 @@ impl Report for Text {
                 parts.push(self.paint(style, &format!("{count} {what}")));
             }
         }
-        format!("{left_out}\n{} in {:.1} s: {}\n", counted(all.len() as u64, "case"), took.as_secs_f64(), parts.join(", "))
+        format!(
+            "{left_out}\n{} in {:.1} s: {}\n",
+            counted(all.len() as u64, "case"),
+            took.as_secs_f64(),
+            parts.join(", ")
+        )
     }
 }
 
