@@ -16,6 +16,21 @@ fn crash(serial: u64) -> String {
 }
 
 #[test]
+fn wrong_usage_is_one_line_with_the_programs_name_and_the_cure() {
+    let sandbox = Sandbox::new();
+    let says = |words: &[&str], said: &str| {
+        let assert = sandbox.tool("supd-notify").args(words).write_stdin("").assert().code(2);
+        let line = predicate::str::starts_with("supd-notify: ").and(predicate::str::contains("\n").count(1));
+        assert.stderr(line.and(predicate::str::contains(said)));
+    };
+    says(&["--resolve", "soon", "log"], "; a value follows --resolve after '=': --resolve=soon; ");
+    says(&["slak"], "unrecognized subcommand 'slak'; a similar subcommand exists: 'slack'; ");
+    says(&["retry", "x", "--", "slak"], "unrecognized subcommand 'slak'; ");
+    says(&["retry", "x", "--spool", "y", "--", "log"], "leave --spool out; ");
+    says(&["log", "--mute-until", "2026-01-05 08:00"], "were not provided: --mute <GLOB>; ");
+}
+
+#[test]
 fn slack_gets_one_message_a_record_and_none_for_marks_and_ends_of_problems() {
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(&[]);

@@ -124,7 +124,7 @@ impl log::Log for Stderr {
 }
 
 /// One line in one write, so that lines of a pipeline's programs do not mix. Where stderr is closed nobody listens.
-fn say(name: &str, message: &str) {
+pub(crate) fn say(name: &str, message: &str) {
     let _ = std::io::stderr().write_all(format!("{name}: {}\n", printable(message)).as_bytes());
 }
 

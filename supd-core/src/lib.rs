@@ -6,6 +6,7 @@
 
 pub mod ancestry;
 pub mod append;
+pub mod arguments;
 pub mod children;
 pub mod cli;
 pub mod decoder;

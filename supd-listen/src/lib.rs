@@ -18,10 +18,9 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::Parser as _;
 use supd_core::cli::{self, Usage};
 use supd_core::signals::{SIGCHLD, SIGHUP, STOP_SIGNALS, SignalPipe};
-use supd_core::stdio;
+use supd_core::{arguments, stdio};
 
 use crate::args::{Args, Output};
 use crate::pipeline::Pipeline;
@@ -37,7 +36,7 @@ const NAME: &str = "supd-listen";
 pub fn main() -> ExitCode {
     cli::run(NAME, || {
         args::refuse_shell_words(std::env::args_os())?;
-        let args = Args::parse();
+        let args = arguments::parse::<Args>(NAME);
         args.verbosity.start(NAME);
         if let Some(command) = &args.command {
             return command.run();

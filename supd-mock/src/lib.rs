@@ -20,8 +20,7 @@ mod transcript;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use supd_core::{cli, stdio};
+use supd_core::{arguments, cli, stdio};
 
 use crate::args::{Args, Command};
 
@@ -30,7 +29,7 @@ const NAME: &str = "supd-mock";
 /// The program: its exit status is 0 when all went well, 1 when something failed (a listener that broke the protocol,
 /// an event it did not accept, a line that could not be read), 2 for wrong usage.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = arguments::parse::<Args>(NAME);
     args.verbosity.start(NAME);
     cli::run(NAME, || {
         stdio::refuse_supervisords_pipe()?;

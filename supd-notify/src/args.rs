@@ -5,14 +5,14 @@ use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
 use serde::Deserialize;
-use supd_core::cli;
 use supd_core::spool::{self, ConsumerName};
+use supd_core::{arguments, cli};
 
 use crate::channel::{Channel, email, exec, file, log, slack, webhook};
-use crate::{heartbeat, metrics, policy, retry, test_message, wording};
+use crate::{NAME, heartbeat, metrics, policy, retry, test_message, wording};
 
 /// What help calls the subcommands.
 const COMMANDS: &str = "Channels, and other commands";
@@ -135,13 +135,13 @@ impl Args {
     ///
     /// Does not return where `--help` was asked for, or what was given makes no sense.
     pub(crate) fn of_program() -> Self {
-        let refuse = |kind, why: String| -> ! { Self::command().error(kind, why).exit() };
-        let mut args = Self::parse_from(joined(std::env::args_os()));
+        let refuse = |kind, why: String| -> ! { arguments::refuse(NAME, Self::command().error(kind, why)) };
+        let parse = |words: Vec<OsString>| arguments::parse_from::<Self>(NAME, words);
+        let mut args = parse(joined(std::env::args_os()));
         let Some(Command::Retry(retry)) = &args.command else { return args };
         let mut retry = retry.clone();
-        let name = OsString::from("supd-notify");
         let inner =
-            retry.words().map(|words| Self::parse_from(joined(iter::once(&name).chain(words).cloned())));
+            retry.words().map(|words| parse(joined(iter::once(NAME.into()).chain(words.iter().cloned()))));
         let streams = args.of_a_stream().chain(inner.iter().flat_map(Self::of_a_stream)).next();
         if let Some(option) = streams {
             let why =

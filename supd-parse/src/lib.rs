@@ -9,10 +9,9 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use supd_core::input::{self, Watch};
 use supd_core::reader::{Item, Reader};
-use supd_core::{Kind, cli, stdio};
+use supd_core::{Kind, arguments, cli, stdio};
 
 use crate::args::Args;
 use crate::filter::Filter;
@@ -23,7 +22,7 @@ const NAME: &str = "supd-parse";
 /// The program: its exit status is 0 when all was read (or the reader of its output left), 1 when a line or a file
 /// was not, 2 for wrong usage.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = arguments::parse::<Args>(NAME);
     args.verbosity.start(NAME);
     cli::run(NAME, || parse(&args))
 }
