@@ -369,4 +369,5 @@ fn it_takes_a_channel_or_a_configuration() {
         &["--config", "x", "log"],
         "supd-notify: --config FILE says where to deliver to, so a channel beside it",
     );
+    says(&["test"], "supd-notify: say where to send the test: a channel, as in 'supd-notify test slack'");
 }

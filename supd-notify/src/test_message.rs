@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
+use supd_core::cli::Usage;
 use supd_core::{Record, ancestry, cli, stdio};
 
 use crate::args::{self, ChannelArgs};
@@ -36,6 +37,11 @@ pub(crate) struct Args {
 /// # Errors
 /// As [`Plan::of`]; when standard output cannot be written.
 pub(crate) fn test(asked: &Args, args: &args::Args) -> anyhow::Result<u8> {
+    if asked.channel.is_none() && args.config.is_none() {
+        bail!(Usage(
+            "say where to send the test: a channel, as in 'supd-notify test slack', or --config FILE".into()
+        ));
+    }
     let targets = Plan::of(asked.channel.as_ref(), args)?.targets;
     if args.dry_run { preview(targets, args) } else { send(targets) }
 }
