@@ -33,7 +33,7 @@ mod test_message;
 mod undelivered;
 mod wording;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -79,6 +79,9 @@ fn silence_stdout(is_to_be_seen: bool) -> anyhow::Result<()> {
 
 fn notify(args: &Args) -> anyhow::Result<u8> {
     silence_stdout(args.dry_run)?;
+    if io::stdin().is_terminal() {
+        log::info!("reading records from the terminal, up to Ctrl-D; for a first message: supd-notify test");
+    }
     let heartbeat = args.heartbeat.heartbeat(args.dry_run)?;
     let (targets, router) = Plan::read(args)?.carry_out(args)?;
     let tally = Arc::default();
