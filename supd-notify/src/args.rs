@@ -277,6 +277,16 @@ impl ChannelArgs {
             Self::Log(args) => Box::new(log::Log::new(args, wording)?),
         })
     }
+
+    /// What can be seen already and would fail with the first record: a program that is not there. It may come yet, so it
+    /// is no error.
+    pub(crate) fn oddity(&self) -> Option<String> {
+        match self {
+            Self::Exec(args) => args.oddity(),
+            Self::Email(args) => args.oddity(),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -75,6 +75,9 @@ impl Plan {
     }
 
     fn of_channel(channel: &ChannelArgs, args: &Args) -> anyhow::Result<Self> {
+        if let Some(oddity) = channel.oddity().filter(|_| !args.dry_run) {
+            log::warn!("{oddity}");
+        }
         let channel = channel.build(args.dry_run, &args.wording)?;
         let target = Outline {
             name: channel.name().to_owned(),

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::MemfdFlags;
+use rustix::fs::{Access, MemfdFlags};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use supd_core::stdio;
 
@@ -39,6 +41,18 @@ pub(crate) fn run(command: &mut Command, stdin: &[u8], timeout: Duration) -> Res
         }
         None => Err(Failure::temporary(format!("'{name}' did not end within {timeout:.1?}"))),
     }
+}
+
+/// That there is no such program to run, if so: at its path or, without one, in PATH.
+pub(crate) fn missing(program: &Path) -> Option<String> {
+    let can_be_run = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
+    let is_there = if program.as_os_str().as_bytes().contains(&b'/') {
+        can_be_run(program)
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|directory| can_be_run(&directory.join(program)))
+    };
+    (!is_there).then(|| format!("there is no program '{}' that can be run", program.display()))
 }
 
 /// An empty file in memory, which a program can read or write without making us wait, as a pipe would.
@@ -73,6 +87,18 @@ fn wait(mut child: Child, timeout: Duration) -> std::io::Result<Option<ExitStatu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_is_looked_for_at_its_path_or_in_path() {
+        let missing = |program: &str| missing(Path::new(program)).is_some();
+        assert!(!missing("sh") && !missing("/bin/sh"));
+        assert!(
+            missing("no-such-program")
+                && missing("/bin/no-such-program")
+                && missing("/bin")
+                && missing("/etc/passwd")
+        );
+    }
 
     #[test]
     fn a_program_that_does_not_end_is_killed_with_its_children() {

@@ -40,6 +40,13 @@ pub(crate) struct Args {
     program: Vec<PathBuf>,
 }
 
+impl Args {
+    /// That the program is not there, if so.
+    pub(crate) fn oddity(&self) -> Option<String> {
+        self.program.first().and_then(|program| program::missing(program))
+    }
+}
+
 pub(crate) struct Exec {
     program: PathBuf,
     args: Vec<PathBuf>,

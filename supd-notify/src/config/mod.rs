@@ -158,7 +158,11 @@ impl TargetTable {
     /// Finds its secrets; the command line's policy is over its own, and that over the one for all.
     fn outline(self, for_all: &Options, args: &Args, problems: &mut Problems) -> Option<Outline> {
         let name = self.name.get_ref();
-        let channel = self.channel?.build(args.dry_run, &args.wording.clone().or(&self.message));
+        let channel = self.channel?;
+        if let Some(oddity) = channel.oddity().filter(|_| !args.dry_run) {
+            problems.warn(self.name.span(), format!("target '{name}': {oddity}"));
+        }
+        let channel = channel.build(args.dry_run, &args.wording.clone().or(&self.message));
         let channel = channel.map_err(|error| {
             problems.error(self.name.span(), format!("target '{name}': {error:#}"));
         });
@@ -267,6 +271,16 @@ mod tests {
         assert!(plan_of(text, &["--dry-run", "--dead-letter", "dead"]).is_ok());
         assert!(look_at_file(Path::new("/tmp")).is_err());
         assert!(look_at_file(Path::new("/dev/full")).is_ok());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_odd() {
+        let text = "[targets.pager]\nexec = { program = ['/bin/no-such-program'] }\n";
+        assert_eq!(
+            plan_of(text, &[]).unwrap().1,
+            ["line 1, column 10: target 'pager': there is no program '/bin/no-such-program' that can be run"]
+        );
+        assert_eq!(plan_of(text, &["--dry-run"]).unwrap().1, [""; 0]);
     }
 
     #[test]

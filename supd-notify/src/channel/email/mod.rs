@@ -21,6 +21,7 @@ use self::sendmail::Sendmail;
 use self::smtp::{Login, Relay, Security};
 use super::{Audience, Channel, Failure, Receipt};
 use crate::parcel::Parcel;
+use crate::program;
 use crate::secret::{self, Source};
 use crate::wording::{self, Wording};
 
@@ -82,6 +83,13 @@ pub(crate) struct Args {
     /// What the subject begins with
     #[arg(long, value_name = "TEXT")]
     subject_prefix: Option<String>,
+}
+
+impl Args {
+    /// That the program that takes mails is not there, if so.
+    pub(crate) fn oddity(&self) -> Option<String> {
+        self.sendmail.as_deref().and_then(program::missing)
+    }
 }
 
 /// How mails leave.
@@ -146,7 +154,7 @@ fn relay(server: &Server, args: &Args, dry_run: bool) -> anyhow::Result<Relay> {
     let login = login(args, dry_run)?;
     if login.is_some() && tls == Security::None && !smtp::is_loopback(&host) {
         bail!(Usage(format!(
-            "email: without encryption the password could be read on the way to '{host}': use --tls"
+            "email: without encryption the password could be read on the way to '{host}': use --tls starttls or tls"
         )));
     }
     let parameters = parameters(&host, args.ca_file.as_deref())?;
