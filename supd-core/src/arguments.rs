@@ -29,12 +29,17 @@ pub fn refuse(name: &str, error: Error) -> ! {
     std::process::exit(cli::USAGE.into());
 }
 
-/// Adds the cure where a value stands apart from an option that takes it only with `=`.
+/// Adds the cure where a value stands apart from an option that takes it only with `=`; and does not repeat a URL, which
+/// may be a secret, into a log.
 fn explain(mut error: Error, command: &clap::Command, words: &[OsString]) -> Error {
     let wrong = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand];
-    let Some(ContextValue::String(value)) = wrong.into_iter().find_map(|kind| error.get(kind)) else {
+    let found = wrong.into_iter().find_map(|kind| Some((kind, error.get(kind)?)));
+    let Some((kind, ContextValue::String(value))) = found else { return error };
+    if let Some((scheme, _)) = value.split_once("://") {
+        let shown = format!("{scheme}://…");
+        error.insert(kind, ContextValue::String(shown));
         return error;
-    };
+    }
     let takes_equals = |word: &str| {
         let option = word.strip_prefix("--");
         command.get_arguments().any(|arg| arg.is_require_equals_set() && arg.get_long() == option)
@@ -55,7 +60,9 @@ fn one_line(rendered: &str) -> String {
     let paragraphs = rendered.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
     let sentences =
         paragraphs.filter(|paragraph| !paragraph.starts_with("For more information")).map(|paragraph| {
-            let words = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+            let between = if paragraph.starts_with("Usage: ") { " or " } else { " " };
+            let lines: Vec<_> = paragraph.lines().map(str::trim).collect();
+            let words = lines.join(between);
             let words = words.strip_prefix("error: ").or(words.strip_prefix("tip: ")).unwrap_or(&words);
             words.replacen("Usage: ", "usage: ", 1)
         });
@@ -94,6 +101,13 @@ mod tests {
             refused("supd-test --mute"),
             "a value is required for '--mute <MUTE>' but none was supplied; --help has more"
         );
+    }
+
+    #[test]
+    fn a_url_that_may_be_a_secret_is_not_repeated() {
+        let refused = refused("supd-test https://hooks.example/s3cret");
+        assert!(refused.starts_with("unexpected argument 'https://…' found; "), "{refused}");
+        assert!(!refused.contains("s3cret"), "{refused}");
     }
 
     #[test]

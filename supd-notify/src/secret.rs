@@ -62,6 +62,10 @@ impl FromStr for Source {
 /// When the file cannot be read; [`Usage`] when the variable that was named is not set.
 pub(crate) fn read(what: &str, source: Option<&Source>, usual: &str) -> anyhow::Result<Option<SecretString>> {
     let text = match source {
+        // The secret itself, by mistake: it is not to be shown.
+        Some(Source::File(path)) if path.to_string_lossy().contains("://") => {
+            bail!(Usage(format!("read {what} file: a URL stands where the path of a file belongs")))
+        }
         Some(Source::File(path)) => {
             Some(fs::read_to_string(path).with_context(|| format!("read {what} file '{}'", path.display()))?)
         }
@@ -74,4 +78,17 @@ pub(crate) fn read(what: &str, source: Option<&Source>, usual: &str) -> anyhow::
     };
     let trimmed = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     Ok(trimmed.map(SecretString::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_in_the_place_of_its_file_is_not_shown() {
+        let source = "https://hooks.example/s3cret".parse().unwrap();
+        let error = read("URL", Some(&source), "SUPD_TEST_UNSET").unwrap_err();
+        assert_eq!(error.to_string(), "read URL file: a URL stands where the path of a file belongs");
+        assert!(error.is::<Usage>());
+    }
 }
