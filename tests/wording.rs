@@ -117,7 +117,7 @@ fn records_of_our_own_are_told_by_every_means() {
     );
     sandbox.write("own", own);
     sandbox.tool("supd-parse").args(["--to", "text", "own"]).env("TZ", "UTC").assert().success().stdout(
-        "2026-01-05 08:01:00.000  db1  5 events of 2 processes\n    \
+        "2026-01-05 08:01:00.000  db1  5 events of 2 processes: a could not be started\n    \
              a on db1: could not be started; supervisord gave up, 08:00:31 UTC\n    \
              b on db1: exited unexpectedly 4 times, 08:00:01 to 08:00:30 UTC\n\
          2026-01-05 08:05:04.000  db1  a recovered after 5m 3s\n\
@@ -128,7 +128,7 @@ fn records_of_our_own_are_told_by_every_means() {
         .assert()
         .success()
         .stderr(
-            "2026-01-05T08:01:00.000Z critical 5 events of 2 processes on db1\n\
+            "2026-01-05T08:01:00.000Z critical 5 events of 2 processes on db1: a could not be started\n\
              2026-01-05T12:00:31.000Z critical a on db1 has not recovered for 4h: could not be started; supervisord gave up\n",
         );
     sandbox
@@ -140,7 +140,7 @@ fn records_of_our_own_are_told_by_every_means() {
         .sh("supd-parse -e digest own | supd-notify --dry-run webhook --template '[{{ count|tojson }}, {{ (events or [])|length }}, \"{{ title }}\"]'")
         .assert()
         .success()
-        .stdout("[5, 2, \"5 events of 2 processes on db1\"]\n");
+        .stdout("[5, 2, \"5 events of 2 processes on db1: a could not be started\"]\n");
 }
 
 #[test]

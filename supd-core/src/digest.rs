@@ -143,7 +143,7 @@ impl Digest {
     /// What happened to one process: `exited unexpectedly 3 times, exited too quickly 2 times`.
     fn kinds(&self) -> String {
         let named = self.events.iter().take(IN_TITLE);
-        let mut kinds: Vec<_> = named.map(|entry| entry.what(None)).collect();
+        let mut kinds: Vec<_> = named.map(Entry::shortly).collect();
         let more = self.more + self.events.len().saturating_sub(IN_TITLE) as u64;
         if more > 0 {
             kinds.push(format!("and {more} more"));
@@ -180,7 +180,12 @@ impl Digest {
             }
             several => {
                 let of = several.map_or(String::new(), |several| format!(" of {several}"));
-                let what = if recovered == 0 { String::new() } else { format!("{recovered} recovered") };
+                let worst = self.events[0]
+                    .is_bad()
+                    .then(|| self.events[0].subject() + " " + &self.events[0].shortly());
+                let recovered = Some(recovered).filter(|recovered| *recovered > 0);
+                let recovered = recovered.map(|recovered| format!("{recovered} recovered"));
+                let what = worst.into_iter().chain(recovered).collect::<Vec<_>>().join("; ");
                 let joint = if what.is_empty() { "" } else { ": " };
                 Sentence { subject: counted(self.count, "event") + &of + &on, joint, what }
             }
@@ -210,6 +215,17 @@ impl Entry {
         describe::process(self.groupname.as_deref(), self.processname.as_deref())
             .or_else(|| self.subject.clone())
             .unwrap_or_else(|| "supervisor".to_owned())
+    }
+
+    /// Whether somebody should look at once.
+    fn is_bad(&self) -> bool {
+        !self.recovered && self.severity.is_some_and(|severity| severity >= Severity::Error)
+    }
+
+    /// What happened, and how often, without what follows from it: one of several things.
+    fn shortly(&self) -> String {
+        let what = self.what(None);
+        what.split_once(';').map_or(what.clone(), |(deed, _)| deed.to_owned())
     }
 
     /// What happened, and how often.
@@ -321,7 +337,7 @@ mod tests {
         let events = events.each_ref().map(|event| &**event);
         assert_eq!(
             title(&digest(ONE, 6, &events)),
-            "web:web_00 on db1: exited unexpectedly 3 times, exited too quickly 2 times, could not be started; supervisord gave up"
+            "web:web_00 on db1: exited unexpectedly 3 times, exited too quickly 2 times, could not be started"
         );
         let many = [events[0]; 7];
         assert!(title(&digest(ONE, 21, &many)).ends_with(", exited unexpectedly 3 times, and 3 more"));
