@@ -100,9 +100,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     group_wait: Option<Span>,
 
-    /// How long after a message about a group the next one waits, which tells of everything since [default: 30s; for programs 0s, each record
-    /// by itself]
-    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
+    /// How long after a message about a group the next one waits, which tells of everything since [default: 30s; for
+    /// programs 0s, each record by itself]
+    #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING)]
     group_interval: Option<Span>,
 
     /// The interval doubles while a group does not calm down, up to this [default: 1h]
