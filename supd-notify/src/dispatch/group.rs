@@ -108,6 +108,11 @@ impl Group {
         self.told.map_or(now, |told| told + self.interval.saturating_mul(CALM))
     }
 
+    /// When to look at it next: when something is due, or else when it can be forgotten.
+    pub(super) fn next_look(&self, now: Instant) -> Instant {
+        self.due.unwrap_or_else(|| self.calm(now))
+    }
+
     /// Whether there is nothing to remember.
     pub(super) fn is_forgettable(&self, now: Instant) -> bool {
         self.pending.is_empty() && self.calm(now) <= now

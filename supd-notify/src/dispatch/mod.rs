@@ -11,15 +11,15 @@ mod group;
 mod process;
 mod rate;
 mod snapshot;
+mod timers;
 mod trouble;
 
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use supd_core::describe;
@@ -29,6 +29,7 @@ use self::group::{Group, Name};
 use self::process::is_end;
 use self::rate::Window;
 pub(crate) use self::snapshot::Snapshot;
+use self::timers::Timers;
 use self::trouble::{Key, LATELY, Process};
 use crate::clock::Now;
 use crate::parcel::{Background, Letter, Parcel};
@@ -37,6 +38,12 @@ use crate::policy::Policy;
 /// It holds no more letters than that; then they are told of early, in one message.
 const MAX_LETTERS: usize = 10_000;
 const MAX_BYTES: usize = 16 << 20;
+
+/// More groups that have not calmed down, and what is not of one of them is told as if nothing were grouped.
+const MAX_GROUPS: usize = 65_536;
+
+/// How long nobody looks at the clock on the wall, where something waits for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Letters that wait for their time.
 pub(crate) struct Dispatcher {
@@ -47,8 +54,8 @@ pub(crate) struct Dispatcher {
     /// What had its group's turn, together with what is to be told with it.
     ready: VecDeque<Vec<Parcel>>,
     window: Window,
-    /// When to look at what; some of it may be due later by then, or gone.
-    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    /// When to look at what; it may be due later by then, or gone.
+    timers: Timers<Timer>,
     /// Until when nothing is told, because of the rate or the hour.
     blocked: Option<Instant>,
     /// What has been held up is told in one.
@@ -67,7 +74,7 @@ pub(crate) struct Dispatcher {
 }
 
 /// What is to be looked at at a time.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Timer {
     /// First, so that a recovery is told of together with what its group has to tell at the same time.
     Process(Key),
@@ -83,7 +90,7 @@ impl Dispatcher {
             groups: HashMap::new(),
             processes: HashMap::new(),
             ready: VecDeque::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::new(),
             blocked: None,
             together: false,
             hurried: false,
@@ -137,7 +144,8 @@ impl Dispatcher {
         let left = self.window.left(now.instant);
         if !self.hurried {
             let night = self.policy.quiet.and_then(|quiet| quiet.end(now.wall, &self.zone));
-            let night = night.map(|end| now.at(end));
+            // Looked at again before that: the clock on the wall may be set, or the machine may sleep.
+            let night = night.map(|end| now.at(end).min(now.instant + LOOK_AGAIN));
             self.blocked = night.or(if left == 0 { self.window.frees() } else { None });
             if self.blocked.is_some() {
                 self.together = true;
@@ -157,8 +165,7 @@ impl Dispatcher {
 
     /// When there may be something to tell.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        self.blocked.into_iter().chain(timer).min()
+        self.blocked.into_iter().chain(self.timers.next()).min()
     }
 
     /// What was told last has arrived: the time until a reminder begins now.
@@ -168,7 +175,7 @@ impl Dispatcher {
             let trouble = self.processes.get_mut(&key).and_then(|process| process.trouble.as_mut());
             if let Some(trouble) = trouble.filter(|trouble| trouble.announced) {
                 trouble.remind = Some(now.instant + interval);
-                self.timers.push(Reverse((now.instant + interval, Timer::Process(key))));
+                self.timers.set(Timer::Process(key), now.instant + interval);
             }
         }
     }
@@ -238,11 +245,15 @@ impl Dispatcher {
             return;
         }
         let name = Name::of(parcel.record(), &self.policy.group_by);
+        if !has_room(&self.groups, &name) {
+            self.ready.push_back(vec![parcel]);
+            return;
+        }
         let due = self.groups.entry(name.clone()).or_default().add(parcel, now.instant, &self.policy);
         if due <= now.instant {
             self.release(name, now);
         } else {
-            self.timers.push(Reverse((due, Timer::Group(name))));
+            self.timers.set(Timer::Group(name), due);
         }
     }
 
@@ -253,7 +264,7 @@ impl Dispatcher {
             return;
         }
         let parcels = group.release(now.instant, &self.policy);
-        self.timers.push(Reverse((group.calm(now.instant), Timer::Group(name))));
+        self.timers.set(Timer::Group(name), group.next_look(now.instant));
         self.ready.push_back(parcels);
     }
 
@@ -264,11 +275,10 @@ impl Dispatcher {
 
     /// Looks at everything whose time has come.
     fn look(&mut self, now: Now) {
-        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now.instant) {
-            match self.timers.pop() {
-                Some(Reverse((_, Timer::Group(name)))) => self.look_at_group(name, now),
-                Some(Reverse((_, Timer::Process(key)))) => self.look_at_process(key, now),
-                None => break,
+        while let Some(timer) = self.timers.take(now.instant) {
+            match timer {
+                Timer::Group(name) => self.look_at_group(name, now),
+                Timer::Process(key) => self.look_at_process(key, now),
             }
         }
     }
@@ -279,6 +289,14 @@ impl Dispatcher {
             self.release(name, now);
         } else if group.is_forgettable(now.instant) {
             self.groups.remove(&name);
+        } else {
+            let next = group.next_look(now.instant);
+            self.timers.set(Timer::Group(name), next);
         }
     }
+}
+
+/// Whether a group of this name is known, or may become so.
+fn has_room(groups: &HashMap<Name, Group>, name: &Name) -> bool {
+    groups.len() < MAX_GROUPS || groups.contains_key(name)
 }

@@ -1,7 +1,6 @@
 //! How the dispatcher follows processes: it notes problems and their ends, and tells of recoveries and of what is still
 //! down. It never reads a clock.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use supd_core::{Kind, State};
 
 use super::group::Name;
 use super::trouble::{End, Key, LATELY};
-use super::{Dispatcher, Timer};
+use super::{Dispatcher, Timer, has_room};
 use crate::clock::Now;
 use crate::parcel::Letter;
 use crate::policy::Repeat;
@@ -57,11 +56,11 @@ impl Dispatcher {
             trouble.announced = true;
         }
         let lately = process.lately(now.instant);
+        let next = process.next_look(now.instant).unwrap_or(now.instant + LATELY);
         if let Some(end) = end {
             self.drop(end.letter);
         }
-        self.timers.extend(remind.map(|at| Reverse((at, Timer::Process(key.clone())))));
-        self.timers.push(Reverse((now.instant + LATELY, Timer::Process(key))));
+        self.timers.set(Timer::Process(key), next);
         (lately, since)
     }
 
@@ -71,12 +70,13 @@ impl Dispatcher {
         let Some(trouble) = &mut process.trouble else { return false };
         let Some(lasting) = self.policy.resolve.filter(|_| trouble.announced) else {
             process.trouble = None;
+            self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
             return false;
         };
         let is_stopped = letter.record.kind() == Kind::ProcessState(State::Stopped);
         let due = if is_stopped { now.instant } else { now.instant + lasting };
         let earlier = trouble.end.replace(End { letter: Arc::clone(letter), due });
-        self.timers.push(Reverse((due, Timer::Process(key.clone()))));
+        self.timers.set(Timer::Process(key.clone()), due);
         if let Some(earlier) = earlier {
             self.drop(earlier.letter);
         }
@@ -86,21 +86,25 @@ impl Dispatcher {
     pub(super) fn look_at_process(&mut self, key: Key, now: Now) {
         let reminds = self.reminds();
         let Some(process) = self.processes.get_mut(&key) else { return };
-        let Some(trouble) = &mut process.trouble else {
-            if process.forget(now.instant) {
+        let is_forgotten = process.forget(now.instant);
+        match &mut process.trouble {
+            None if is_forgotten => {
                 self.processes.remove(&key);
+                return;
             }
-            return;
-        };
-        if trouble.end.as_ref().is_some_and(|end| end.due <= now.instant) {
-            self.recover(&key, now);
-        } else if trouble.end.is_none() && trouble.remind.is_some_and(|at| at <= now.instant) {
-            trouble.remind = reminds.map(|interval| now.instant + interval);
-            trouble.announced = true;
-            let parcel = trouble.reminder(&key, now);
-            self.timers.extend(trouble.remind.map(|at| Reverse((at, Timer::Process(key)))));
-            self.ready.push_back(vec![parcel]);
+            Some(trouble) if trouble.end.as_ref().is_some_and(|end| end.due <= now.instant) => {
+                self.recover(&key, now);
+            }
+            Some(trouble) if trouble.end.is_none() && trouble.remind.is_some_and(|at| at <= now.instant) => {
+                trouble.remind = reminds.map(|interval| now.instant + interval);
+                trouble.announced = true;
+                let parcel = trouble.reminder(&key, now);
+                self.ready.push_back(vec![parcel]);
+            }
+            _ => {}
         }
+        let next = self.processes.get(&key).and_then(|process| process.next_look(now.instant));
+        next.into_iter().for_each(|at| self.timers.set(Timer::Process(key.clone()), at));
     }
 
     /// A process has recovered: that is told, with what waits about its group, unless the last recovery has just been.
@@ -109,20 +113,22 @@ impl Dispatcher {
         let Some(trouble) = &mut process.trouble else { return };
         let Some(end) = trouble.end.clone() else { return };
         let parcel = trouble.over(&end, now);
-        if self.policy.group_interval.is_zero() {
+        let name = Name::of(parcel.record(), &self.policy.group_by);
+        if self.policy.group_interval.is_zero() || !has_room(&self.groups, &name) {
             process.trouble = None;
+            self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
             self.ready.push_back(vec![parcel]);
             return;
         }
-        let name = Name::of(parcel.record(), &self.policy.group_by);
         let group = self.groups.entry(name.clone()).or_default();
         let due = group.recovery_due(now.instant);
         if due > now.instant && !self.hurried {
             trouble.end = Some(End { due, ..end });
-            self.timers.push(Reverse((due, Timer::Process(key.clone()))));
+            self.timers.set(Timer::Process(key.clone()), due);
             return;
         }
         process.trouble = None;
+        self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
         group.recovered = Some(now.instant);
         group.add(parcel, now.instant, &self.policy);
         self.release(name, now);

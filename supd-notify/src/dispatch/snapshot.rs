@@ -1,6 +1,5 @@
 //! What a dispatcher has to remember across a restart: who was told what, and what is still open. Times are the wall's.
 
-use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -96,7 +95,7 @@ impl Dispatcher {
             group.interval = interval.clamp(self.policy.group_interval, self.policy.group_interval_max);
             group.worst = state.worst;
             group.recovered = state.recovered.as_deref().and_then(moment).map(|at| now.past(at));
-            self.timers.push(Reverse((group.calm(now.instant), Timer::Group(state.name.clone()))));
+            self.timers.set(Timer::Group(state.name.clone()), group.calm(now.instant));
             self.groups.insert(state.name, group);
         }
         for state in snapshot.troubles {
@@ -112,7 +111,7 @@ impl Dispatcher {
                 remind,
                 end: None,
             };
-            self.timers.extend(remind.map(|at| Reverse((at, Timer::Process(key.clone())))));
+            remind.into_iter().for_each(|at| self.timers.set(Timer::Process(key.clone()), at));
             self.processes.entry(key).or_default().trouble = Some(trouble);
         }
     }

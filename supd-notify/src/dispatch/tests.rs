@@ -277,6 +277,53 @@ fn when_there_is_no_room_everything_is_told_early_in_one() {
 }
 
 #[test]
+fn a_stream_that_never_calms_down_leaves_no_timer_for_every_record() {
+    let mut simulation = Simulation::new("resolve = '10s'\nrepeat_interval = '4h'");
+    for second in 0..20_000 {
+        simulation.crash(second, &format!("p{}", second % 7));
+        if second % 50 == 0 {
+            simulation.again(second, &format!("p{}", second % 7));
+        }
+        let now = simulation.at(second);
+        if second % 100 == 0 {
+            simulation.dispatcher.hurry(now);
+        }
+    }
+    let dispatcher = &simulation.dispatcher;
+    let (timers, processes, groups) =
+        (dispatcher.timers.len(), dispatcher.processes.len(), dispatcher.groups.len());
+    assert!(timers <= processes + groups, "{timers} timers, {processes} processes, {groups} groups");
+    for process in 0..7 {
+        simulation.again(20_000, &format!("p{process}"));
+    }
+    simulation.pass(48 * HOUR);
+    let dispatcher = &simulation.dispatcher;
+    assert_eq!((dispatcher.timers.len(), dispatcher.processes.len(), dispatcher.groups.len()), (0, 0, 0));
+}
+
+#[test]
+fn more_groups_than_can_be_remembered_are_told_all_the_same() {
+    let mut simulation = Simulation::new("group_interval = '1h'\nrate = 'none'");
+    for process in 0..MAX_GROUPS as u64 + 100 {
+        simulation.event(0, &format!("p{process}"), "FATAL", "");
+    }
+    assert_eq!((simulation.told.len(), simulation.dispatcher.groups.len()), (MAX_GROUPS + 100, MAX_GROUPS));
+}
+
+#[test]
+fn quiet_hours_end_when_the_clock_on_the_wall_says_so_even_if_it_was_set() {
+    let mut simulation = Simulation::new(r#"quiet = "07:00-22:00""#);
+    simulation.crash(0, "web");
+    assert!(simulation.told.is_empty());
+    let later = simulation.at(10);
+    simulation.dispatcher.next(later);
+    let due = simulation.dispatcher.due().unwrap().saturating_duration_since(later.instant);
+    assert!(due <= Duration::from_secs(MINUTE), "{due:?}");
+    let set = Now { instant: later.instant + due, wall: "2026-01-05T22:00:01Z".parse().unwrap() };
+    assert!(simulation.dispatcher.next(set).is_some());
+}
+
+#[test]
 fn at_the_end_everything_is_told_unless_it_can_stay_for_its_time() {
     let at_the_end = |can_stay: bool| {
         let mut simulation = Simulation::new("resolve = '10s'\nquiet = '22:00-07:00'");

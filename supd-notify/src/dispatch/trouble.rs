@@ -95,6 +95,16 @@ impl Process {
         }
         self.recent.is_empty()
     }
+
+    /// When to look at it next: for the end or a reminder of what is wrong, or because it may be forgotten.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        let trouble = self.trouble.as_ref();
+        let end = trouble.and_then(|trouble| trouble.end.as_ref()).map(|end| end.due);
+        let remind = trouble.and_then(|trouble| trouble.remind);
+        let forget = self.recent.back().map(|(came, _)| *came + LATELY);
+        // A reminder that is overdue waits for what is taken for the end to turn out to be none.
+        [end, remind, forget].into_iter().flatten().filter(|at| *at > now).min()
+    }
 }
 
 impl Trouble {
