@@ -110,7 +110,7 @@ pub(crate) struct Options {
     group_interval_max: Option<Span>,
 
     /// How often to remind of what is still down [default: 4h, where records tell of recoveries too; for programs
-    /// never]
+    /// never, as with 0s]
     #[arg(long, value_name = "DURATION", global = true, help_heading = GROUPING, hide_short_help = true)]
     repeat_interval: Option<Span>,
 
@@ -186,6 +186,7 @@ impl Options {
             group_interval,
             group_interval_max: span(self.group_interval_max, 60 * MINUTE).max(group_interval),
             repeat: match self.repeat_interval {
+                Some(span) if span.0.is_zero() => Repeat::Never,
                 Some(span) => Repeat::Every(span.0),
                 None if people => Repeat::WhereRecoveriesAreTold(240 * MINUTE),
                 None => Repeat::Never,
@@ -263,5 +264,7 @@ mod tests {
         assert_eq!((people.group_interval, people.rate), (MINUTE / 2, Some((20, MINUTE))));
         let programs = policy(Audience::Programs);
         assert_eq!((programs.group_interval, programs.rate), (Duration::ZERO, None));
+        let options = Options { repeat_interval: Some(Span(Duration::ZERO)), ..Options::default() };
+        assert_eq!(options.policy(Audience::People).repeat, Repeat::Never);
     }
 }
