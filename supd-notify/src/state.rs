@@ -38,22 +38,23 @@ pub(crate) struct State {
 struct StateFile {
     path: PathBuf,
     /// What it holds.
-    written: String,
+    written: Vec<u8>,
 }
 
 impl StateFile {
     /// Reads what an earlier program left; one that cannot be read is said, and counts as nothing.
     ///
     /// # Errors
-    /// When the directory cannot be written.
+    /// When the directory cannot be written, for another reason than that the disk is full: that passes, and what is to
+    /// be delivered may be just that.
     fn open(path: &Path) -> anyhow::Result<(Self, State)> {
-        let text = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             text => text.with_context(|| format!("read state '{}'", path.display()))?,
         };
         let mut state = State::default();
         if !text.is_empty() {
-            match serde_json::from_str(&text) {
+            match serde_json::from_slice(&text) {
                 Ok(read) => state = read,
                 Err(error) => {
                     log::warn!("read state '{}': {error}; what was open before is not known", path.display());
@@ -61,8 +62,10 @@ impl StateFile {
             }
         }
         let file = Self { path: path.to_owned(), written: text };
-        file.put(&file.written)?;
-        Ok((file, state))
+        match file.put(&file.written) {
+            Err(error) if !is_of_a_full_disk(&error) => Err(error),
+            _ => Ok((file, state)),
+        }
     }
 
     /// Puts the state into place in one step, if it has changed.
@@ -70,7 +73,8 @@ impl StateFile {
     /// # Errors
     /// The system's, with the name.
     fn write(&mut self, state: &State) -> anyhow::Result<()> {
-        let text = serde_json::to_string(state).expect("it has no keys but strings") + "\n";
+        let mut text = serde_json::to_vec(state).expect("it has no keys but strings");
+        text.push(b'\n');
         if text != self.written {
             self.put(&text)?;
             self.written = text;
@@ -78,9 +82,9 @@ impl StateFile {
         Ok(())
     }
 
-    fn put(&self, text: &str) -> anyhow::Result<()> {
+    fn put(&self, text: &[u8]) -> anyhow::Result<()> {
         // Log text may stand in it.
-        replace::put(&self.path, text.as_bytes(), 0o600, Survives::PowerFailure)
+        replace::put(&self.path, text, 0o600, Survives::PowerFailure)
             .with_context(|| format!("write state '{}'", self.path.display()))
     }
 }
@@ -129,6 +133,12 @@ impl Memory {
     }
 }
 
+/// That passes, and what is to be delivered may be just that.
+fn is_of_a_full_disk(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,11 +152,21 @@ mod tests {
         let state = State { cursor: 3, highest: 7, waiting: vec![4, 6], ..State::default() };
         file.write(&state).unwrap();
         assert_eq!(StateFile::open(&path).unwrap().1, state);
-        fs::write(&path, "{\"cursor\":").unwrap();
-        assert_eq!(StateFile::open(&path).unwrap().1, State::default());
+        for damaged in [&b"{\"cursor\":"[..], b"\0\0", b"\xff\xfe"] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(StateFile::open(&path).unwrap().1, State::default());
+        }
         StateFile::open(&dir.path().join("no/such")).err().unwrap();
         // Root could put a file in its place.
         let error = StateFile::open(Path::new("/dev/null")).err().unwrap();
         assert_eq!(format!("{error:#}"), "write state '/dev/null': it is no regular file");
+    }
+
+    #[test]
+    fn a_full_disk_keeps_nobody_from_starting() {
+        let error =
+            |kind: io::ErrorKind| anyhow::Error::from(io::Error::from(kind)).context("write state 'x'");
+        assert!(is_of_a_full_disk(&error(io::ErrorKind::StorageFull)));
+        assert!(!is_of_a_full_disk(&error(io::ErrorKind::PermissionDenied)));
     }
 }
