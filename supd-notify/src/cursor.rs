@@ -7,7 +7,7 @@ use supd_core::spool::{self, Asked, Consumer, ConsumerName};
 use supd_core::words::counted;
 
 use crate::confirmations::Confirmations;
-use crate::queue::Queue;
+use crate::queue::{Ahead, Queue};
 use crate::state::State;
 
 /// How often we ask whether an earlier process has ended.
@@ -89,12 +89,14 @@ impl Cursor {
         }
     }
 
-    /// Notes what a successor has to know. When nothing waits, the cursor says all.
-    pub(crate) fn describe(&self, state: &mut State) {
-        let waiting = self.confirmations.waiting();
+    /// Notes what a successor has to know, also of what came after what is `ahead`. When nothing waits, the cursor says all.
+    pub(crate) fn describe(&self, state: &mut State, ahead: Option<Ahead>) {
+        let ahead = ahead.unwrap_or_default();
+        let mut waiting = self.confirmations.waiting();
+        waiting.extend(ahead.letters.into_iter().filter(|seq| !self.covers(Some(*seq))));
         if !waiting.is_empty() {
             state.cursor = self.confirmations.handled();
-            state.highest = self.confirmations.highest();
+            state.highest = self.confirmations.highest().max(ahead.highest);
             state.waiting = waiting.into_iter().collect();
         }
     }

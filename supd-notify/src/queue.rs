@@ -21,6 +21,8 @@ const MAX_BYTES: usize = 32 << 20;
 /// How long offers wait, all together, until the queue is half empty again: more can come at once than a channel that
 /// works takes in that time.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long what still comes is taken in when it is time to stop: long enough for what stands in pipes.
+const REST: Duration = Duration::from_secs(2);
 
 /// What was read, in its order.
 #[derive(Debug)]
@@ -46,6 +48,15 @@ pub(crate) enum Next {
 pub(crate) struct Waiting {
     pub(crate) letters: usize,
     pub(crate) oldest: Option<Timestamp>,
+}
+
+/// What stands in a queue from which some letters had to be kept out, so that a successor knows which were.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// The numbers of the letters that stand in it.
+    pub(crate) letters: Vec<u64>,
+    /// The largest number that came; whatever else came up to it has been dealt with.
+    pub(crate) highest: u64,
 }
 
 /// A bounded queue with an end.
@@ -74,6 +85,8 @@ struct State {
     has_begun: bool,
     /// How long offers have waited since it was last half empty.
     waited: Duration,
+    /// Whether a letter was refused, and what stands before its number has not been taken yet.
+    has_refused: bool,
     /// Whether nobody takes anything any more.
     closed: bool,
 }
@@ -91,11 +104,13 @@ impl Queue {
         loop {
             if let Some(entry) = state.entries.pop_front() {
                 state.bytes -= entry.bytes();
+                state.has_refused &= !state.entries.is_empty();
                 self.changed.notify_all();
                 return Next::Entry(entry);
             }
             // After the deadline, what stands in the pipe is still read, so that it can be buried; only then is it over.
-            if state.ended.is_some() || (state.silent && state.stop.is_some_and(is_past)) {
+            let is_over = state.is_over() || (state.silent && state.stop.is_some_and(is_past));
+            if state.ended.is_some() || is_over {
                 return Next::End;
             }
             // Whoever waits for the time to tell of something is to know that there is none left.
@@ -146,10 +161,29 @@ impl Queue {
         }
     }
 
-    /// How many such letters are waiting.
-    pub(crate) fn count(&self, is_such: impl Fn(&Letter) -> bool) -> usize {
-        let is_such = |entry: &&Entry| matches!(entry, Entry::Letter(letter) if is_such(letter));
-        self.lock().entries.iter().filter(is_such).count()
+    /// Such letters as are waiting here.
+    pub(crate) fn letters(&self, is_such: impl Fn(&Letter) -> bool) -> Vec<Arc<Letter>> {
+        let such = |entry: &Entry| match entry {
+            Entry::Letter(letter) if is_such(letter) => Some(Arc::clone(letter)),
+            _ => None,
+        };
+        self.lock().entries.iter().filter_map(such).collect()
+    }
+
+    /// What is ahead, if letters were refused that come after it.
+    pub(crate) fn ahead(&self) -> Option<Ahead> {
+        let state = self.lock();
+        state.has_refused.then(|| {
+            let mut ahead = Ahead::default();
+            for entry in &state.entries {
+                let number = match entry {
+                    Entry::Letter(letter) => letter.record.seq.inspect(|seq| ahead.letters.push(*seq)),
+                    Entry::Passed(seq) => Some(*seq),
+                };
+                ahead.highest = ahead.highest.max(number.unwrap_or_default());
+            }
+            ahead
+        })
     }
 
     /// Until when a delivery may be tried: at any time, unless SIGTERM says otherwise or, for a channel that has been
@@ -194,6 +228,7 @@ impl Queue {
             // A target that waits for its predecessor is not slow, and that may have dealt with all of this.
             let left = state.has_begun.then(|| self.patience.saturating_sub(state.waited));
             if left.is_some_and(|left| left.is_zero()) {
+                state.has_refused = true;
                 return false;
             }
             let began = Instant::now();
@@ -218,7 +253,7 @@ impl Queue {
     }
 
     fn append(&self, state: &mut State, entry: Entry) {
-        if !state.closed {
+        if !state.closed && !state.is_over() {
             state.bytes += entry.bytes();
             if let Entry::Letter(letter) = &entry {
                 state.hold(letter);
@@ -226,6 +261,12 @@ impl Queue {
             state.entries.push_back(entry);
             self.changed.notify_all();
         }
+    }
+
+    /// Nothing more is taken in: what comes is let go, and nobody waits for room.
+    pub(crate) fn shut(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
     }
 
     /// Nobody takes anything any more: what is there and what comes is let go, and nobody waits for room.
@@ -291,7 +332,12 @@ impl State {
     }
 
     fn is_full(&self) -> bool {
-        self.entries.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES
+        !self.closed && (self.entries.len() >= MAX_RECORDS || self.bytes >= MAX_BYTES)
+    }
+
+    /// Whether the input has gone on for so long after the time to stop that it may never end.
+    fn is_over(&self) -> bool {
+        self.stop.is_some_and(|stop| is_past(stop + REST))
     }
 
     fn deadline(&self, failing_since: Option<Instant>, drain_timeout: Duration) -> Option<Instant> {
@@ -358,6 +404,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_refused_is_known_from_what_stands_before_it() {
+        let queue = Queue { patience: Duration::ZERO, ..Queue::new(LONG) };
+        let numbered =
+            |seq: u64| parcel(&format!(r#"{{"seq":{seq},"eventname":"TICK_5"}}"#)).letters()[0].clone();
+        (1..=MAX_RECORDS as u64).for_each(|seq| queue.push(numbered(seq)));
+        queue.pop(None);
+        queue.push(letter());
+        assert_eq!(queue.ahead(), None);
+        assert!(!queue.offer(numbered(20_000)));
+        queue.pass(20_000);
+        let all: Vec<u64> = (2..=MAX_RECORDS as u64).collect();
+        assert_eq!(queue.ahead(), Some(Ahead { letters: all, highest: 20_000 }));
+        while let Next::Entry(_) = queue.pop(Some(Instant::now())) {}
+        assert_eq!(queue.ahead(), None);
+    }
+
+    #[test]
+    fn input_that_never_ends_is_not_taken_in_for_ever() {
+        let queue = Queue::new(Duration::ZERO);
+        queue.stop_within(Duration::ZERO);
+        queue.push(letter());
+        assert!(matches!(queue.pop(None), Next::Entry(_)), "what stands in the pipe is");
+        queue.push(letter());
+        queue.lock().stop = Instant::now().checked_sub(REST);
+        queue.push(letter());
+        assert!(matches!(queue.pop(None), Next::Entry(_)));
+        assert!(matches!(queue.pop(None), Next::End));
+    }
+
+    #[test]
     fn nobody_waits_for_room_in_a_queue_that_was_closed() {
         let queue = full();
         std::thread::scope(|scope| {
@@ -387,7 +463,7 @@ mod tests {
         queue.push(letter());
         // More than there is room for.
         (2..30_000).for_each(|seq| queue.pass(seq));
-        assert_eq!(queue.count(|_| true), 1);
+        assert_eq!(queue.letters(|_| true).len(), 1);
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(1))));
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Letter(_))));
         assert!(matches!(queue.pop(None), Next::Entry(Entry::Passed(29_999))));

@@ -14,6 +14,8 @@ use crate::dispatch::Snapshot;
 
 /// The state is written at most so often.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Writing it takes at most this part of the time, however much there is to remember.
+const SHARE: u32 = 10;
 /// After an attempt that failed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -94,6 +96,8 @@ pub(crate) struct Memory {
     file: StateFile,
     due: Option<Instant>,
     written: Instant,
+    /// It is not written before this, for the sake of what else there is to do.
+    not_before: Instant,
     is_failing: bool,
 }
 
@@ -104,7 +108,7 @@ impl Memory {
     /// The same.
     pub(crate) fn open(path: &Path, now: Instant) -> anyhow::Result<(Self, State)> {
         let (file, state) = StateFile::open(path)?;
-        Ok((Self { file, due: None, written: now, is_failing: false }, state))
+        Ok((Self { file, due: None, written: now, not_before: now, is_failing: false }, state))
     }
 
     /// When there is something to write.
@@ -112,16 +116,23 @@ impl Memory {
         self.due
     }
 
+    /// It is not to be written before this.
+    pub(crate) fn not_before(&self) -> Instant {
+        self.not_before
+    }
+
     /// There is something to write.
     pub(crate) fn changed(&mut self) {
         self.due.get_or_insert(self.written + PAUSE);
     }
 
-    /// Writes the state. That it cannot be written is no reason not to deliver.
+    /// Writes the state, on which work began `now`. That it cannot be written is no reason not to deliver.
     pub(crate) fn write(&mut self, state: &State, now: Instant) {
+        let written = self.file.write(state);
         self.due = None;
         self.written = now;
-        match self.file.write(state) {
+        self.not_before = now + now.elapsed() * SHARE;
+        match written {
             Ok(()) => self.is_failing = false,
             Err(error) => {
                 self.due = Some(now + PAUSE_AFTER_FAILURE);

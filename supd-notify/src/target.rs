@@ -146,9 +146,7 @@ impl Courier {
                 self.keep(None, "their time has not come");
                 break;
             } else {
-                let write = self.memory.as_ref().and_then(Memory::due);
-                let confirm = self.cursor.as_ref().and_then(Cursor::due);
-                ended = !self.take_next(self.dispatcher.due().into_iter().chain(write).chain(confirm).min());
+                ended = !self.take_next(self.dispatcher.due().into_iter().chain(self.write_due()).min());
             }
             self.write_when_due(Instant::now());
         }
@@ -163,23 +161,28 @@ impl Courier {
         self.cursor.is_some() || self.memory.is_some()
     }
 
-    /// Writes what a successor has to know, if it is time: the state first, because what the cursor covers is not seen
-    /// again.
+    /// When to write what a successor has to know.
+    fn write_due(&self) -> Option<Instant> {
+        let state = self.memory.as_ref().and_then(Memory::due);
+        let cursor = self.cursor.as_ref().and_then(Cursor::due);
+        let due = state.into_iter().chain(cursor).min()?;
+        Some(self.memory.as_ref().map_or(due, |memory| memory.not_before().max(due)))
+    }
+
     fn write_when_due(&mut self, now: Instant) {
-        let due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if due(self.memory.as_ref().and_then(Memory::due)) || due(self.cursor.as_ref().and_then(Cursor::due))
-        {
+        if self.write_due().is_some_and(|due| due <= now) {
             self.write();
         }
     }
 
+    /// Writes it: the state first, because what the cursor covers is not seen again.
     fn write(&mut self) {
         let now = Now::read();
         if let Some(memory) = &mut self.memory {
             let highest = self.cursor.as_ref().map_or(0, Cursor::highest);
             let mut state = State { dispatcher: self.dispatcher.snapshot(highest, now), ..State::default() };
             if let Some(cursor) = &self.cursor {
-                cursor.describe(&mut state);
+                cursor.describe(&mut state, self.target.queue.ahead());
             }
             let line = |letter: &Arc<Letter>| String::from_utf8_lossy(&letter.line).into_owned();
             state.held = self.held.iter().map(line).collect();
@@ -315,17 +318,22 @@ impl Courier {
             }
         };
         if let Some(cursor) = &self.cursor {
-            stay(
-                letters.len() + self.target.queue.count(|letter| !cursor.covers(letter.record.seq)),
-                "spool",
-            );
-            return;
-        }
-        loop {
-            match self.target.queue.pop(None) {
-                Next::Entry(Entry::Letter(letter)) => letters.push(letter),
-                Next::Entry(Entry::Passed(_)) | Next::Nothing => {}
-                Next::End => break,
+            // From here on the spool has what comes.
+            self.target.queue.shut();
+            letters.extend(self.target.queue.letters(|letter| !cursor.covers(letter.record.seq)));
+            let all = letters.len();
+            // What has no number is not found there again.
+            letters.retain(|letter| {
+                letter.record.seq.is_none() || self.held.iter().any(|held| Arc::ptr_eq(held, letter))
+            });
+            stay(all - letters.len(), "spool");
+        } else {
+            loop {
+                match self.target.queue.pop(None) {
+                    Next::Entry(Entry::Letter(letter)) => letters.push(letter),
+                    Next::Entry(Entry::Passed(_)) | Next::Nothing => {}
+                    Next::End => break,
+                }
             }
         }
         if self.memory.is_some() {
