@@ -82,11 +82,13 @@ impl Cursor {
         }
     }
 
-    /// Goes on where an earlier program was, unless the cursor was moved back since, to have records again.
-    pub(crate) fn resume(&mut self, state: &State) {
-        if self.confirmations.handled() >= state.cursor {
+    /// Goes on where an earlier program was, unless the cursor was moved back since, to have records again; then false.
+    pub(crate) fn resume(&mut self, state: &State) -> bool {
+        let is_current = self.confirmations.handled() >= state.cursor;
+        if is_current {
             self.confirmations.resume(state.highest, state.waiting.iter().copied());
         }
+        is_current
     }
 
     /// Notes what a successor has to know, also of what came after what is `ahead`. When nothing waits, the cursor says all.

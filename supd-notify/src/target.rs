@@ -105,9 +105,10 @@ impl Courier {
     fn remember(&mut self) -> anyhow::Result<()> {
         let Some(path) = &self.target.state else { return Ok(()) };
         let now = Now::read();
-        let (memory, state) = Memory::open(path, now.instant)?;
-        if let Some(cursor) = &mut self.cursor {
-            cursor.resume(&state);
+        let (memory, mut state) = Memory::open(path, now.instant)?;
+        if self.cursor.as_mut().is_none_or(|cursor| cursor.resume(&state)) {
+            // What comes again had not been dealt with, and so not been counted.
+            state.dispatcher.counted = 0;
         }
         self.dispatcher.restore(state.dispatcher, now);
         for line in state.held {
@@ -219,6 +220,10 @@ impl Courier {
 
     fn take(&mut self, letter: Arc<Letter>) {
         self.dispatcher.take(letter, Now::read());
+        self.release_dropped();
+    }
+
+    fn release_dropped(&mut self) {
         let dropped = self.dispatcher.dropped();
         self.target.tally.dropped.add(dropped.len());
         self.release(&dropped);
@@ -240,7 +245,9 @@ impl Courier {
             }
             Outcome::OutOfTime(reason) => return Some(reason),
         }
+        self.dispatcher.settle(parcel.letters());
         self.release(parcel.letters());
+        self.release_dropped();
         None
     }
 

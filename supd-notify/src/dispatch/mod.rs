@@ -180,6 +180,16 @@ impl Dispatcher {
         }
     }
 
+    /// These letters have been dealt with: told of, given up or dropped.
+    pub(crate) fn settle(&mut self, letters: &[Arc<Letter>]) {
+        for letter in letters {
+            let process = letter.record.process_key().and_then(|key| self.processes.get_mut(&key));
+            if let Some(end) = process.and_then(|process| process.deal(letter)) {
+                self.drop(end);
+            }
+        }
+    }
+
     /// There is no room for more: everything is told now, in one.
     pub(crate) fn hurry(&mut self, now: Now) {
         self.release_all(now);
@@ -217,7 +227,8 @@ impl Dispatcher {
         let pending = self.groups.values().flat_map(Group::pending);
         let ends = self.processes.values().filter_map(|process| process.trouble.as_ref()?.end.as_ref());
         let letters = ready.chain(pending).flat_map(|parcel| parcel.letters().iter().map(Arc::clone));
-        letters.chain(ends.map(|end| Arc::clone(&end.letter))).collect()
+        let silent = self.processes.values().flat_map(Process::silent_ends).map(Arc::clone);
+        letters.chain(ends.map(|end| Arc::clone(&end.letter))).chain(silent).collect()
     }
 }
 
@@ -235,6 +246,7 @@ impl Dispatcher {
     fn drop(&mut self, letter: Arc<Letter>) {
         self.letters -= 1;
         self.bytes -= letter.line.len();
+        self.settle(&[Arc::clone(&letter)]);
         self.dropped.push(letter);
     }
 

@@ -69,8 +69,13 @@ impl Dispatcher {
         let Some(process) = self.processes.get_mut(key) else { return false };
         let Some(trouble) = &mut process.trouble else { return false };
         let Some(lasting) = self.policy.resolve.filter(|_| trouble.announced) else {
-            process.trouble = None;
             self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
+            // Where the problem comes again after a restart, its end has to.
+            if trouble.dealt < trouble.count && letter.record.extra.contains_key("resolves") {
+                process.end(Arc::clone(letter), false);
+                return true;
+            }
+            process.trouble = None;
             return false;
         };
         let is_stopped = letter.record.kind() == Kind::ProcessState(State::Stopped);
@@ -88,7 +93,7 @@ impl Dispatcher {
         let Some(process) = self.processes.get_mut(&key) else { return };
         let is_forgotten = process.forget(now.instant);
         match &mut process.trouble {
-            None if is_forgotten => {
+            None if is_forgotten && process.over.is_empty() => {
                 self.processes.remove(&key);
                 return;
             }
@@ -115,7 +120,7 @@ impl Dispatcher {
         let parcel = trouble.over(&end, now);
         let name = Name::of(parcel.record(), &self.policy.group_by);
         if self.policy.group_interval.is_zero() || !has_room(&self.groups, &name) {
-            process.trouble = None;
+            process.end(end.letter, true);
             self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
             self.ready.push_back(vec![parcel]);
             return;
@@ -127,7 +132,7 @@ impl Dispatcher {
             self.timers.set(Timer::Process(key.clone()), due);
             return;
         }
-        process.trouble = None;
+        process.end(end.letter, true);
         self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
         group.recovered = Some(now.instant);
         group.add(parcel, now.instant, &self.policy);

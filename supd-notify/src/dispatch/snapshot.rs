@@ -15,8 +15,8 @@ use crate::clock::Now;
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Snapshot {
-    /// Problems up to this number have been counted.
-    counted: u64,
+    /// Problems up to this number have been counted, if they come again although they have been dealt with.
+    pub(crate) counted: u64,
     hears_of_recoveries: bool,
     groups: Vec<GroupState>,
     troubles: Vec<TroubleState>,
@@ -59,7 +59,7 @@ impl Dispatcher {
             })
         };
         let trouble = |(key, process): (&Key, &Process)| {
-            let trouble = process.trouble.as_ref()?;
+            let trouble = process.known()?;
             let [host, server, groupname, processname] = key.clone();
             Some(TroubleState {
                 host,
@@ -67,7 +67,7 @@ impl Dispatcher {
                 groupname,
                 processname,
                 since: trouble.since.to_string(),
-                count: trouble.count,
+                count: trouble.dealt,
                 what: trouble.what.clone(),
                 severity: trouble.severity,
                 announced: trouble.announced,
@@ -105,6 +105,7 @@ impl Dispatcher {
             let trouble = Trouble {
                 since,
                 count: state.count,
+                dealt: state.count,
                 what: state.what,
                 severity: state.severity,
                 announced: state.announced,

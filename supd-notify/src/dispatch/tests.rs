@@ -78,6 +78,7 @@ impl Simulation {
             let who = record.payload.processname.as_deref().unwrap_or("several");
             self.told.push((second, format!("{who} {what}{count}"), parcel.letters().len()));
             self.dispatcher.arrived(self.at(second));
+            self.dispatcher.settle(parcel.letters());
             self.dropped += self.dispatcher.dropped().len();
         }
     }
@@ -92,7 +93,9 @@ impl Simulation {
     /// Another program takes over with what this one remembered.
     fn restart(&mut self, second: u64) {
         let now = self.at(second);
-        let snapshot = serde_json::to_string(&self.dispatcher.snapshot(self.serial, now)).unwrap();
+        let mut snapshot = self.dispatcher.snapshot(self.serial, now);
+        snapshot.counted = 0;
+        let snapshot = serde_json::to_string(&snapshot).unwrap();
         let mut dispatcher = Dispatcher::new(self.dispatcher.policy.clone());
         dispatcher.zone = TimeZone::UTC;
         dispatcher.restore(serde_json::from_str(&snapshot).unwrap(), now);
@@ -261,6 +264,38 @@ fn a_successor_knows_who_was_told_what() {
 }
 
 #[test]
+fn a_recovery_that_was_not_told_before_a_restart_is_told_after_it_and_counts_what_it_did() {
+    // The rate does not allow it yet, so both letters come again.
+    let mut simulation = Simulation::new("resolve = '0s'\nrate = '1/1h'\ngroup_interval = '1s'");
+    simulation.crash(0, "web");
+    simulation.crash(10, "web");
+    simulation.again(20, "web");
+    simulation.pass(30);
+    assert_eq!((simulation.story().as_str(), simulation.dispatcher.waiting().len()), ("0 web EXITED", 2));
+    simulation.restart(40);
+    simulation.serial -= 2;
+    simulation.crash(50, "web");
+    simulation.again(60, "web");
+    simulation.pass(2 * HOUR);
+    assert_eq!(simulation.story(), "0 web EXITED, 50 web EXITED, 3650 web RECOVERED 2");
+}
+
+#[test]
+fn the_end_of_a_problem_that_has_not_been_told_comes_again_with_it() {
+    let mut simulation = Simulation::new("repeat_interval = '4h'");
+    simulation.crash(0, "web");
+    simulation.crash(5, "web");
+    simulation.again(6, "web");
+    assert_eq!((simulation.dropped, simulation.dispatcher.waiting().len()), (0, 2));
+    simulation.restart(7);
+    simulation.crash(8, "web");
+    simulation.again(9, "web");
+    simulation.pass(24 * HOUR);
+    assert_eq!(simulation.story(), "0 web EXITED, 30 web EXITED", "it is not said to be down");
+    assert_eq!((simulation.dropped, simulation.dispatcher.waiting().len()), (1, 0));
+}
+
+#[test]
 fn when_there_is_no_room_everything_is_told_early_in_one() {
     let mut simulation = Simulation::new(r#"quiet = "22:00-07:00""#);
     for crash in 0..MAX_LETTERS as u64 {
@@ -385,6 +420,7 @@ proptest! {
                     for letter in parcel.letters() {
                         *seen.entry(letter.record.seq.unwrap()).or_default() += 1;
                     }
+                    simulation.dispatcher.settle(parcel.letters());
                 }
             }
             dropped.extend(simulation.dispatcher.dropped());
@@ -401,7 +437,8 @@ proptest! {
         simulation.dispatcher.flush(false, now);
         let mut at_the_end = 0;
         while let Some(parcel) = simulation.dispatcher.next(now) {
-            at_the_end += parcel.letters().len();
+            simulation.dispatcher.settle(parcel.letters());
+            at_the_end += parcel.letters().len() + simulation.dispatcher.dropped().len();
         }
         prop_assert_eq!((at_the_end, simulation.dispatcher.waiting().len()), (waiting.len(), 0));
         prop_assert_eq!((simulation.dispatcher.letters, simulation.dispatcher.bytes), (0, 0));

@@ -28,6 +28,17 @@ pub(super) struct Process {
     recent: VecDeque<(Instant, Timestamp)>,
     /// What has not been resolved.
     pub(super) trouble: Option<Trouble>,
+    /// What has been, but not all of it has been dealt with: for a successor it is still open.
+    pub(super) over: VecDeque<Over>,
+}
+
+/// A trouble that is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) trouble: Trouble,
+    pub(super) end: Arc<Letter>,
+    /// Whether the end is to be told; else it is dropped when the problems have been dealt with.
+    pub(super) is_told: bool,
 }
 
 /// A problem that is not over, and those after it.
@@ -37,6 +48,8 @@ pub(super) struct Trouble {
     pub(super) since: Timestamp,
     /// How many problems there have been.
     pub(super) count: u64,
+    /// How many of them have been dealt with. The others come again after a restart.
+    pub(super) dealt: u64,
     /// What was last.
     pub(super) what: String,
     pub(super) severity: Severity,
@@ -66,6 +79,7 @@ impl Process {
         let trouble = self.trouble.get_or_insert_with(|| Trouble {
             since: happened,
             count: 0,
+            dealt: 0,
             what: String::new(),
             severity: Severity::Info,
             announced: false,
@@ -96,12 +110,45 @@ impl Process {
         self.recent.is_empty()
     }
 
+    /// The trouble is over.
+    pub(super) fn end(&mut self, end: Arc<Letter>, is_told: bool) {
+        self.over.extend(self.trouble.take().map(|trouble| Over { trouble, end, is_told }));
+    }
+
+    /// A letter about it has been dealt with; gives one that is to be dropped because of that.
+    pub(super) fn deal(&mut self, letter: &Arc<Letter>) -> Option<Arc<Letter>> {
+        if self.over.front().is_some_and(|over| Arc::ptr_eq(&over.end, letter)) {
+            self.over.pop_front();
+        } else if describe::is_problem(&letter.record) {
+            // They are dealt with in their order.
+            let trouble = self.over.front_mut().map(|over| &mut over.trouble).or(self.trouble.as_mut())?;
+            trouble.dealt = trouble.count.min(trouble.dealt + 1);
+        }
+        let over = self.over.front()?;
+        if over.is_told || over.trouble.dealt < over.trouble.count {
+            return None;
+        }
+        self.over.pop_front().map(|over| over.end)
+    }
+
+    /// Ends that wait for the problems before them.
+    pub(super) fn silent_ends(&self) -> impl Iterator<Item = &Arc<Letter>> {
+        self.over.iter().filter(|over| !over.is_told).map(|over| &over.end)
+    }
+
+    /// What a successor has to know of, before the rest comes again.
+    pub(super) fn known(&self) -> Option<&Trouble> {
+        let earliest = self.over.front().map(|over| &over.trouble).or(self.trouble.as_ref());
+        earliest.filter(|trouble| trouble.dealt > 0)
+    }
+
     /// When to look at it next: for the end or a reminder of what is wrong, or because it may be forgotten.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
         let trouble = self.trouble.as_ref();
         let end = trouble.and_then(|trouble| trouble.end.as_ref()).map(|end| end.due);
         let remind = trouble.and_then(|trouble| trouble.remind);
-        let forget = self.recent.back().map(|(came, _)| *came + LATELY);
+        let since = self.recent.back().map(|(came, _)| *came).or((!self.over.is_empty()).then_some(now));
+        let forget = since.map(|at| at + LATELY);
         // A reminder that is overdue waits for what is taken for the end to turn out to be none.
         [end, remind, forget].into_iter().flatten().filter(|at| *at > now).min()
     }
