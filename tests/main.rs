@@ -8,6 +8,7 @@ mod chaos;
 mod check;
 mod config;
 mod consumer;
+mod delivery;
 mod differential;
 mod grouping;
 mod heartbeat;
