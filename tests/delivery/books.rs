@@ -53,18 +53,24 @@ impl Books {
             }
         }
         self.read.0 = told.len();
-        for Event { seq, .. } in story.events.iter().filter(|event| event.is_problem()) {
-            match (left.was_dealt_with(*seq), self.is_settled(*seq)) {
-                (true, false) => self.faults.push(format!("{seq} is lost")),
-                (false, true) if is_crash => *self.again.entry(*seq).or_default() += 1,
-                (false, true) => self.faults.push(format!("{seq} was told of and will come again")),
-                _ => {}
-            }
+        // Of a recovery that is a dead letter there is no message that could come too late.
+        for event in story.events.iter().filter(|event| !event.is_problem() && self.dead.contains(&event.seq))
+        {
+            let latest = self.latest.entry(event.process.to_owned()).or_default();
+            *latest = event.seq.max(*latest);
         }
-        for (seq, times) in &self.told {
-            let allowed = 1 + self.again.get(seq).unwrap_or(&0);
-            if times + usize::from(self.dead.contains(seq)) > allowed {
-                self.faults.push(format!("{seq} was told of {times} times, {allowed} at most"));
+        for Event { seq, .. } in story.events.iter().filter(|event| event.is_problem()) {
+            let times = self.times(*seq);
+            // Since the last crash after which it was to come again.
+            let since = times - self.again.get(seq).unwrap_or(&0);
+            if since > 1 {
+                self.faults.push(format!("{seq} was told of {since} times"));
+            }
+            match (left.was_dealt_with(*seq), times) {
+                (true, 0) => self.faults.push(format!("{seq} is lost")),
+                (false, 1..) if is_crash => drop(self.again.insert(*seq, times)),
+                (false, _) if since > 0 => self.faults.push(format!("{seq} was told of and will come again")),
+                _ => {}
             }
         }
         std::mem::take(&mut self.faults)
@@ -80,8 +86,10 @@ impl Books {
         PROCESSES.iter().copied().filter(|process| self.target != "each" && recovered(process)).collect()
     }
 
-    fn is_settled(&self, seq: u64) -> bool {
-        self.told.contains_key(&seq) || self.dead.contains(&seq) || self.counted.contains(&seq)
+    /// How often something became of a problem.
+    fn times(&self, seq: u64) -> usize {
+        let told = self.told.get(&seq).unwrap_or(&0);
+        told + usize::from(self.dead.contains(&seq)) + usize::from(self.counted.contains(&seq))
     }
 
     fn bury(&mut self, dead: &str, end: usize) {
@@ -89,10 +97,6 @@ impl Books {
             let letter: Value = serde_json::from_str(line).unwrap_or_default();
             if letter["undelivered"]["target"] == self.target {
                 let seq = letter["seq"].as_u64().unwrap_or(0);
-                if letter["eventname"] == "PROCESS_STATE_RUNNING" {
-                    let process = letter["processname"].as_str().unwrap_or_default();
-                    self.latest.insert(process.to_owned(), seq);
-                }
                 if !self.dead.insert(seq) && !self.again.contains_key(&seq) {
                     self.faults.push(format!("{seq} is a dead letter twice"));
                 }
@@ -155,7 +159,8 @@ impl Books {
         };
         let times = self.told.entry(seq).or_default();
         *times += 1;
-        if *times > 1 || self.counted.contains(&seq) {
+        // What is a dead letter was no message, and comes after a crash perhaps.
+        if *times > 1 || self.counted.contains(&seq) || self.dead.contains(&seq) {
             return;
         }
         let latest = self.latest.entry(event.process.to_owned()).or_default();
@@ -176,7 +181,7 @@ impl Books {
         if message["count"].as_u64() != Some(problems.len() as u64) {
             self.faults.push(format!("these are {problems:?}: {message}"));
         }
-        let untold = problems.into_iter().filter(|seq| !self.is_settled(*seq));
+        let untold = problems.into_iter().filter(|seq| self.times(*seq) == 0);
         let untold: Vec<u64> = untold.collect();
         self.counted.extend(untold);
         self.recovered(message, seq);
