@@ -249,6 +249,20 @@ fn a_record_without_a_number_is_delivered_and_said_once() {
 }
 
 #[test]
+fn a_record_without_a_number_that_there_was_no_time_for_is_sent_by_the_next() {
+    let sandbox = Sandbox::new();
+    let unnumbered = state(1, "web", "FATAL", "");
+    let failing = ["--drain-timeout", "10ms", "webhook", "--url", &closed()];
+    let assert = sandbox.consume(&failing, unnumbered.clone() + &crashes([7])).success();
+    assert.stderr(
+        predicate::str::contains("; 1 record stays in the spool for the next start\n")
+            .and(predicate::str::contains("; 1 record stays in the state for the next start\n")),
+    );
+    sandbox.consume(&["file", "out"], crashes([7])).success();
+    assert_eq!((sandbox.read("out"), sandbox.cursor("notify")), (unnumbered + &crashes([7]), Some(7)));
+}
+
+#[test]
 fn a_cursor_that_cannot_be_written_stops_no_delivery_and_is_said_once() {
     let sandbox = Sandbox::new();
     sandbox.confirmed("notify", 1);

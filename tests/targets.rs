@@ -235,6 +235,33 @@ fn what_a_target_had_no_room_for_is_confirmed_after_what_it_had_room_for() {
 }
 
 #[test]
+fn what_a_target_had_no_room_for_does_not_come_again_after_sigterm() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("mkfifo gate").assert().success();
+    let script = "echo $SUPD_SEQ >>slow; test -e open || read -r go <gate";
+    let config = format!(
+        "dead_letter = 'dead'\n[targets.working]\nfile = {{ path = 'working' }}\n\
+         [targets.slow]\nexec = {{ program = ['sh', '-c', '{script}'] }}\npolicy = {{ timeout = '5m' }}\n"
+    );
+    let words = ["-v", "--spool", "spool", "--drain-timeout", "10ms"];
+    let (mut running, mut stdin) = sandbox.configured(&config, &words);
+    let all: String = (1..=40).map(big).collect();
+    stdin.write_all(big(1).as_bytes()).unwrap();
+    until("the slow one is at work", || sandbox.seqs("slow") == [1]);
+    stdin.write_all(all[big(1).len()..].as_bytes()).unwrap();
+    until("the working one has confirmed all", || sandbox.position("notify.working") == Some(40));
+    running.signal(Signal::TERM);
+    until("it has heard", || sandbox.read("err").contains("SIGTERM: "));
+    drop(stdin);
+    fs::write(sandbox.path("gate"), "go\n").unwrap();
+    assert_eq!((running.status(), sandbox.position("notify.slow")), (1, Some(1)));
+    sandbox.write("open", "");
+    sandbox.notify(&config, &["--spool", "spool"], &all).success();
+    assert_eq!((sandbox.seqs("slow"), sandbox.position("notify.slow")), ((1..=33).collect(), Some(40)));
+    assert_eq!(sandbox.seqs("dead"), (34..=40).collect::<Vec<_>>());
+}
+
+#[test]
 fn without_a_dead_letter_file_the_others_wait_and_are_told_why_and_sigterm_ends_all() {
     for spool in [&[][..], &["--spool", "spool"]] {
         let sandbox = Sandbox::new();
