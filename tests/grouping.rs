@@ -182,6 +182,33 @@ fn what_there_is_no_time_for_stays_in_the_state_and_is_sent_by_the_next() {
 }
 
 #[test]
+fn a_state_belongs_to_one_at_a_time_and_the_next_begins_with_what_it_left() {
+    let sandbox = Sandbox::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (receiver, words) = (Receiver::start(&[]), ["--state", "left", "--drain-timeout", "300ms"]);
+    let mut command = sandbox.spawnable("supd-notify");
+    command.args(words).args(["webhook", "--url", &format!("http://{closed}/")]).stdin(Stdio::piped());
+    let mut first = Running(command.stderr(File::create(sandbox.path("first")).unwrap()).spawn().unwrap());
+    let mut stdin = first.0.stdin.take().unwrap();
+    send(&mut stdin, &crash(1));
+    until("it has tried", || sandbox.read("first").contains("next attempt"));
+    let mut command = sandbox.spawnable("supd-notify");
+    command.args(words).args(["webhook", "--url", &receiver.url("/")]).stdin(Stdio::piped());
+    let mut second = Running(command.stderr(File::create(sandbox.path("second")).unwrap()).spawn().unwrap());
+    let mut inherited = second.0.stdin.take().unwrap();
+    send(&mut inherited, &crash(2));
+    let holder = format!("waiting for the end of process {}, which has state 'left'", first.0.id());
+    until("the second waits", || sandbox.read("second").contains(&holder));
+    drop(stdin);
+    assert_eq!(first.status(), 0);
+    until("it has sent both", || receiver.count() == 2);
+    drop(inherited);
+    assert_eq!(second.status(), 0);
+    let bodies: Vec<String> = receiver.received().into_iter().map(|received| received.body + "\n").collect();
+    assert_eq!(bodies, [crash(1), crash(2)]);
+}
+
+#[test]
 fn in_quiet_hours_it_stays_in_the_spool_and_what_is_muted_is_dropped() {
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(&[]);

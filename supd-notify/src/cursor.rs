@@ -192,20 +192,40 @@ fn beside_others(spool: &Path) -> anyhow::Result<u64> {
 
 /// Waits until we are this consumer; `None` when it takes longer than the queue gives us.
 fn wait(spool: &Path, name: &ConsumerName, queue: &Queue) -> anyhow::Result<Option<Consumer>> {
+    let shown = format!("is consumer '{}' of spool '{}'", name.as_str(), spool.display());
+    match wait_for(|| Consumer::ask(spool, name), &shown, queue, None)? {
+        Ok(consumer) => Ok(Some(consumer)),
+        Err(holder) => {
+            log::warn!("{holder} still {shown}; what it leaves stays there for the next start");
+            Ok(None)
+        }
+    }
+}
+
+/// Waits until something is ours that one process has at a time, for as long as the queue gives us, or for so long at
+/// most; else who has it.
+///
+/// # Errors
+/// The system's, with the name.
+pub(crate) fn wait_for<T>(
+    ask: impl Fn() -> anyhow::Result<Asked<T>>,
+    shown: &str,
+    queue: &Queue,
+    patience: Option<Duration>,
+) -> anyhow::Result<Result<T, String>> {
     let started = Instant::now();
     let mut has_said = false;
     loop {
-        let holder = match Consumer::ask(spool, name)? {
-            Asked::Ours(consumer) => return Ok(Some(consumer)),
+        let holder = match ask()? {
+            Asked::Ours(ours) => return Ok(Ok(ours)),
             Asked::Held(pid) => pid.map_or("another process".to_owned(), |pid| format!("process {pid}")),
         };
-        let shown = || format!("consumer '{}' of spool '{}'", name.as_str(), spool.display());
         if started.elapsed() >= SAY_AFTER && !std::mem::replace(&mut has_said, true) {
-            log::info!("waiting for the end of {holder}, which is {}", shown());
+            log::info!("waiting for the end of {holder}, which {shown}");
         }
-        if !queue.pause(ASK_AGAIN, started) {
-            log::warn!("{holder} still is {}; what it leaves stays there for the next start", shown());
-            return Ok(None);
+        let has_time = patience.is_none_or(|patience| started.elapsed() < patience);
+        if !has_time || !queue.pause(ASK_AGAIN, started) {
+            return Ok(Err(holder));
         }
     }
 }

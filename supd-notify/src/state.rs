@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use supd_core::replace::{self, Survives};
+use supd_core::spool::{Asked, Lock};
 
 use crate::dispatch::Snapshot;
 
@@ -109,6 +110,15 @@ impl Memory {
     pub(crate) fn open(path: &Path, now: Instant) -> anyhow::Result<(Self, State)> {
         let (file, state) = StateFile::open(path)?;
         Ok((Self { file, due: None, written: now, not_before: now, is_failing: false }, state))
+    }
+
+    /// Asks to be the only one who has this state, where no consumer's place in a spool sees to that.
+    ///
+    /// # Errors
+    /// The system's, with the name.
+    pub(crate) fn lock(path: &Path) -> anyhow::Result<Asked<Lock>> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Lock::ask(&path.with_file_name(format!(".{name}.lock")))
     }
 
     /// When there is something to write.

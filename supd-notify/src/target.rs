@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use supd_core::Record;
 use supd_core::describe::Sentence;
-use supd_core::spool::ConsumerName;
+use supd_core::spool::{ConsumerName, Lock};
 use supd_core::words::counted;
 
 use crate::backoff;
 use crate::channel::{Channel, Failure};
 use crate::clock::Now;
-use crate::cursor::Cursor;
+use crate::cursor::{self, Cursor};
 use crate::dead_letter::{self, DeadLetter};
 use crate::dispatch::Dispatcher;
 use crate::parcel::{Letter, Parcel};
@@ -24,6 +24,9 @@ use crate::tally::Tally;
 
 /// A server may ask for more patience, but not for so much that it comes to silence.
 const LONGEST_WISH: Duration = Duration::from_secs(3600);
+
+/// How long we wait for an earlier program to end that has our state: longer than it usually drains.
+const PREDECESSOR: Duration = Duration::from_secs(8);
 
 /// Where a target's records are numbered, and under which name it confirms them.
 #[derive(Debug, Clone)]
@@ -65,8 +68,15 @@ impl Target {
             }
         };
         let dispatcher = Dispatcher::new(self.policy.clone());
-        let mut courier =
-            Courier { memory: None, target: self, cursor, dispatcher, held: Vec::new(), failing: None };
+        let mut courier = Courier {
+            memory: None,
+            lock: None,
+            target: self,
+            cursor,
+            dispatcher,
+            held: Vec::new(),
+            failing: None,
+        };
         courier.remember()?;
         courier.deliver_all();
         Ok(())
@@ -78,6 +88,8 @@ struct Courier {
     target: Target,
     cursor: Option<Cursor>,
     memory: Option<Memory>,
+    /// Held for as long as the state is ours.
+    lock: Option<Lock>,
     dispatcher: Dispatcher,
     /// Letters that an earlier program left in its state, and that still wait.
     held: Vec<Arc<Letter>>,
@@ -104,6 +116,18 @@ impl Courier {
     /// Goes on where an earlier program was.
     fn remember(&mut self) -> anyhow::Result<()> {
         let Some(path) = &self.target.state else { return Ok(()) };
+        if self.cursor.is_none() {
+            let shown = format!("has state '{}'", path.display());
+            let ask = || Memory::lock(path);
+            match cursor::wait_for(ask, &shown, &self.target.queue, Some(PREDECESSOR))? {
+                Ok(lock) => self.lock = Some(lock),
+                // Two who write it would each lose what the other knows.
+                Err(holder) => {
+                    log::warn!("{holder} still {shown}; going on without one");
+                    return Ok(());
+                }
+            }
+        }
         let now = Now::read();
         let (memory, mut state) = Memory::open(path, now.instant)?;
         if self.cursor.as_mut().is_none_or(|cursor| cursor.resume(&state)) {
