@@ -248,7 +248,7 @@ fn what_a_target_had_no_room_for_does_not_come_again_after_sigterm() {
     let all: String = (1..=40).map(big).collect();
     stdin.write_all(big(1).as_bytes()).unwrap();
     until("the slow one is at work", || sandbox.seqs("slow") == [1]);
-    stdin.write_all(all[big(1).len()..].as_bytes()).unwrap();
+    stdin.write_all(&all.as_bytes()[big(1).len()..]).unwrap();
     until("the working one has confirmed all", || sandbox.position("notify.working") == Some(40));
     running.signal(Signal::TERM);
     until("it has heard", || sandbox.read("err").contains("SIGTERM: "));
