@@ -9,6 +9,7 @@
 //! drain timeout, and at once when it comes after the end of input: whoever sends it then has waited already.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub(crate) struct Queue {
     patience: Duration,
     state: Mutex<State>,
     changed: Condvar,
+    /// How many wait for that.
+    waiters: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -93,7 +96,13 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(drain_timeout: Duration) -> Self {
-        Self { drain_timeout, patience: PATIENCE, state: Mutex::default(), changed: Condvar::new() }
+        Self {
+            drain_timeout,
+            patience: PATIENCE,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            waiters: AtomicUsize::new(0),
+        }
     }
 
     /// What comes next, waiting for it until this time; the end when no more will come, or it is time to stop and nothing
@@ -105,7 +114,7 @@ impl Queue {
             if let Some(entry) = state.entries.pop_front() {
                 state.bytes -= entry.bytes();
                 state.has_refused &= !state.entries.is_empty();
-                self.changed.notify_all();
+                self.wake();
                 return Next::Entry(entry);
             }
             // After the deadline, what stands in the pipe is still read, so that it can be buried; only then is it over.
@@ -259,14 +268,14 @@ impl Queue {
                 state.hold(letter);
             }
             state.entries.push_back(entry);
-            self.changed.notify_all();
+            self.wake();
         }
     }
 
     /// Nothing more is taken in: what comes is let go, and nobody waits for room.
     pub(crate) fn shut(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        self.wake();
     }
 
     /// Nobody takes anything any more: what is there and what comes is let go, and nobody waits for room.
@@ -275,18 +284,18 @@ impl Queue {
         state.closed = true;
         state.entries.clear();
         state.bytes = 0;
-        self.changed.notify_all();
+        self.wake();
     }
 
     pub(crate) fn set_silent(&self, silent: bool) {
         self.lock().silent = silent;
-        self.changed.notify_all();
+        self.wake();
     }
 
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.ended = Some(Instant::now());
-        self.changed.notify_all();
+        self.wake();
     }
 
     /// SIGTERM has come.
@@ -300,16 +309,29 @@ impl Queue {
         let mut state = self.lock();
         let stop = Instant::now() + patience;
         state.stop = Some(state.stop.map_or(stop, |earlier| earlier.min(stop)));
-        self.changed.notify_all();
+        self.wake();
     }
 
     /// Waits for a change, or until this time.
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, until: Option<Instant>) -> MutexGuard<'a, State> {
-        let Some(until) = until else {
-            return self.changed.wait(state).expect(UNPOISONED);
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, until: Option<Instant>) -> MutexGuard<'a, State> {
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        state = match until {
+            None => self.changed.wait(state).expect(UNPOISONED),
+            Some(until) => {
+                let time = until.saturating_duration_since(Instant::now());
+                self.changed.wait_timeout(state, time).expect(UNPOISONED).0
+            }
         };
-        let time = until.saturating_duration_since(Instant::now());
-        self.changed.wait_timeout(state, time).expect(UNPOISONED).0
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// Wakes who waits for a change. Each record would cost several system calls if it was tried where nobody does. Whoever
+    /// is about to wait says so with the state locked, so the mutex orders what the number is.
+    fn wake(&self) {
+        if self.waiters.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
