@@ -39,9 +39,10 @@ impl Listeners {
 pub(crate) fn stop_at(sigterm: &SignalPipe, queues: &[Arc<Queue>], listeners: &Listeners) {
     loop {
         sigterm.wait();
-        log::debug!("SIGTERM: delivering what is there, for as long as --drain-timeout says");
         listeners.end();
         queues.iter().for_each(|queue| queue.stop());
+        // Only now is it so.
+        log::debug!("SIGTERM: delivering what is there, for as long as --drain-timeout says");
     }
 }
 
