@@ -239,10 +239,14 @@ fn a_consumer_that_runs_is_left_alone() {
         .stderr(format!("supd-listen: remove a consumer of spool 'spool': {told}"));
     assert_eq!(confirmed(&sandbox), [("notify".to_owned(), json!(3))]);
     drop(running);
+    let state = name("notify").state(&path);
+    fs::create_dir_all(state.parent().unwrap()).unwrap();
+    fs::write(&state, "{}").unwrap();
     run(&sandbox, &["remove-consumer", "spool", "--consumer", "notify"])
         .success()
         .stdout("notify: is no consumer any more; it had confirmed everything up to 3\n");
     assert_eq!((confirmed(&sandbox), fs::read_dir(path.join("cursors")).unwrap().count()), (vec![], 0));
+    assert!(!state.exists(), "who comes later under that name remembers nothing");
 }
 
 #[test]

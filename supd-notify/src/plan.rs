@@ -1,12 +1,9 @@
 //! What is to be done, from the command line or from a configuration: which targets there are, and what each gets.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use supd_core::cli::Usage;
 use supd_core::spool::{self, ConsumerName};
 
@@ -107,10 +104,10 @@ impl Plan {
         let target = |outline: Outline| {
             let consumer = outline.consumer.clone();
             let place = spool.clone().map(|spool| Place { spool, consumer, from_start: args.from_start });
-            let state = state(args, &outline.name, place.as_ref())?;
-            Ok(Target { place, state, dead_letter: dead_letter.clone(), ..outline.target(args) })
+            let state = state(args, &outline.name, place.as_ref());
+            Target { place, state, dead_letter: dead_letter.clone(), ..outline.target(args) }
         };
-        let targets: Vec<Target> = self.targets.into_iter().map(target).collect::<anyhow::Result<_>>()?;
+        let targets: Vec<Target> = self.targets.into_iter().map(target).collect();
         let router = Router::new(&targets, self.rules);
         Ok((targets, router))
     }
@@ -141,23 +138,16 @@ impl Outline {
 
 /// Where a target remembers what a successor has to know: the file that was asked for, with several targets one for each,
 /// or its own in the spool.
-fn state(args: &Args, target: &str, place: Option<&Place>) -> anyhow::Result<Option<PathBuf>> {
+fn state(args: &Args, target: &str, place: Option<&Place>) -> Option<PathBuf> {
     if args.dry_run {
-        return Ok(None);
+        return None;
     }
     if let Some(path) = &args.state {
         let mut path = path.clone().into_os_string();
         if args.config.is_some() {
             path.push(format!(".{target}"));
         }
-        return Ok(Some(path.into()));
+        return Some(path.into());
     }
-    let Some(Place { spool, consumer, .. }) = place else { return Ok(None) };
-    let directory = spool.join("state");
-    match DirBuilder::new().mode(0o700).create(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(error).with_context(|| format!("create directory '{}'", directory.display()))
-        }
-        _ => Ok(Some(directory.join(consumer.as_str()))),
-    }
+    place.map(|place| place.consumer.state(&place.spool))
 }

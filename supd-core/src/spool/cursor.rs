@@ -12,6 +12,8 @@ use super::lock::{Asked, Lock};
 use super::log::NUMBERS;
 
 const DIRECTORY: &str = "cursors";
+/// What consumers remember for themselves beside their cursors.
+const STATE: &str = "state";
 const LOCK: &str = ".lock";
 
 /// A consumer's name: letters, digits, `-`, `_` and `.`, which is not at its beginning.
@@ -38,6 +40,12 @@ impl ConsumerName {
         &self.0
     }
 
+    /// Where the consumer keeps what it has to remember beside its cursor, in whatever form: `DIR/state/<name>`. It goes
+    /// when the consumer is removed.
+    pub fn state(&self, spool: &Path) -> PathBuf {
+        spool.join(STATE).join(&self.0)
+    }
+
     fn cursor(&self, spool: &Path) -> PathBuf {
         spool.join(DIRECTORY).join(&self.0)
     }
@@ -47,9 +55,10 @@ impl ConsumerName {
     }
 }
 
-/// Makes the directory of the cursors.
-pub(super) fn create_directory(spool: &Path) -> io::Result<()> {
-    disk::create_private(&spool.join(DIRECTORY))
+/// Makes the directories of the cursors and of what else consumers remember.
+pub(super) fn create_directories(spool: &Path) -> io::Result<()> {
+    disk::create_private(&spool.join(DIRECTORY))?;
+    disk::create_private(&spool.join(STATE))
 }
 
 /// Every consumer's cursor. One that cannot be read counts as 0, and is said: again is better than not at all.
@@ -192,7 +201,8 @@ impl Consumer {
     /// # Errors
     /// The system's, with the name.
     pub fn remove(self) -> anyhow::Result<()> {
-        for path in [self.name.cursor(&self.spool), self.name.lock(&self.spool)] {
+        for path in [self.name.cursor(&self.spool), self.name.state(&self.spool), self.name.lock(&self.spool)]
+        {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 result => result.with_context(|| format!("remove '{}'", path.display()))?,
@@ -216,7 +226,7 @@ mod tests {
     #[test]
     fn a_consumer_goes_on_where_it_was_and_is_alone() {
         let dir = tempfile::tempdir().unwrap();
-        create_directory(dir.path()).unwrap();
+        create_directories(dir.path()).unwrap();
         let mut notify = consumer(dir.path(), "notify");
         assert_eq!(notify.position(), None);
         assert!(cursors(dir.path()).unwrap().is_empty());
@@ -235,7 +245,7 @@ mod tests {
     #[test]
     fn a_spoilt_cursor_confirms_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        create_directory(dir.path()).unwrap();
+        create_directories(dir.path()).unwrap();
         fs::write(dir.path().join("cursors/notify"), "\0\0").unwrap();
         assert_eq!(consumer(dir.path(), "notify").position(), Some(0));
     }
@@ -243,7 +253,7 @@ mod tests {
     #[test]
     fn a_directory_is_no_cursor() {
         let dir = tempfile::tempdir().unwrap();
-        create_directory(dir.path()).unwrap();
+        create_directories(dir.path()).unwrap();
         fs::create_dir(dir.path().join("cursors/old")).unwrap();
         assert!(cursors(dir.path()).unwrap().is_empty());
     }

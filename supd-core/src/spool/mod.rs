@@ -77,7 +77,7 @@ pub struct Spool {
 /// # Errors
 /// A [`Usage`] error with the cure where the parent is missing; the system's.
 pub fn create(path: &Path) -> anyhow::Result<()> {
-    let made = disk::create_private(path).and_then(|()| cursor::create_directory(path));
+    let made = disk::create_private(path).and_then(|()| cursor::create_directories(path));
     match made {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().unwrap_or(path).display();
