@@ -45,6 +45,16 @@ impl Sandbox {
         self.read(&format!("spool/cursors/{consumer}")).trim().parse().ok()
     }
 
+    /// A configuration of a target that works and of one that is held up: at `gate`, until `open` is there.
+    fn slow_beside_working(&self) -> String {
+        self.sh("mkfifo gate").assert().success();
+        let script = "echo $SUPD_SEQ >>slow; test -e open || read -r go <gate";
+        format!(
+            "dead_letter = 'dead'\n[targets.working]\nfile = {{ path = 'working' }}\n\
+             [targets.slow]\nexec = {{ program = ['sh', '-c', '{script}'] }}\npolicy = {{ timeout = '5m' }}\n"
+        )
+    }
+
     /// `supd-notify` with this configuration, to run to its end.
     fn notify(&self, config: &str, words: &[&str], input: &str) -> assert_cmd::assert::Assert {
         self.write("notify.toml", config);
@@ -206,12 +216,7 @@ fn a_target_that_hangs_keeps_nothing_from_one_that_works() {
 #[test]
 fn what_a_target_had_no_room_for_is_confirmed_after_what_it_had_room_for() {
     let sandbox = Sandbox::new();
-    sandbox.sh("mkfifo gate").assert().success();
-    let script = "echo $SUPD_SEQ >>slow; test -e open || read -r go <gate";
-    let config = format!(
-        "dead_letter = 'dead'\n[targets.working]\nfile = {{ path = 'working' }}\n\
-         [targets.slow]\nexec = {{ program = ['sh', '-c', '{script}'] }}\npolicy = {{ timeout = '5m' }}\n"
-    );
+    let config = sandbox.slow_beside_working();
     let (mut running, mut stdin) = sandbox.configured(&config, &["--spool", "spool"]);
     stdin.write_all(big(1).as_bytes()).unwrap();
     until("the slow one is at work", || sandbox.seqs("slow") == [1]);
@@ -237,12 +242,7 @@ fn what_a_target_had_no_room_for_is_confirmed_after_what_it_had_room_for() {
 #[test]
 fn what_a_target_had_no_room_for_does_not_come_again_after_sigterm() {
     let sandbox = Sandbox::new();
-    sandbox.sh("mkfifo gate").assert().success();
-    let script = "echo $SUPD_SEQ >>slow; test -e open || read -r go <gate";
-    let config = format!(
-        "dead_letter = 'dead'\n[targets.working]\nfile = {{ path = 'working' }}\n\
-         [targets.slow]\nexec = {{ program = ['sh', '-c', '{script}'] }}\npolicy = {{ timeout = '5m' }}\n"
-    );
+    let config = sandbox.slow_beside_working();
     let words = ["-v", "--spool", "spool", "--drain-timeout", "10ms"];
     let (mut running, mut stdin) = sandbox.configured(&config, &words);
     let all: String = (1..=40).map(big).collect();
