@@ -82,30 +82,24 @@ impl Cursor {
         }
     }
 
-    /// Goes on where an earlier program was, unless the cursor was moved back since, to have records again; then false.
-    pub(crate) fn resume(&mut self, state: &State) -> bool {
-        let is_current = self.confirmations.handled() >= state.cursor;
-        if is_current {
+    /// Goes on where an earlier program was, unless the cursor was moved back since, to have records again.
+    pub(crate) fn resume(&mut self, state: &State) {
+        if self.confirmations.handled() >= state.cursor {
             self.confirmations.resume(state.highest, state.waiting.iter().copied());
         }
-        is_current
     }
 
-    /// Notes what a successor has to know, also of what came after what is `ahead`. When nothing waits, the cursor says all.
+    /// Notes what a successor has to know, also of what came after what is `ahead`. When nothing waits and nothing is open,
+    /// the cursor says all.
     pub(crate) fn describe(&self, state: &mut State, ahead: Option<Ahead>) {
         let ahead = ahead.unwrap_or_default();
         let mut waiting = self.confirmations.waiting();
         waiting.extend(ahead.letters.into_iter().filter(|seq| !self.covers(Some(*seq))));
-        if !waiting.is_empty() {
+        if !waiting.is_empty() || state.dispatcher.has_troubles() {
             state.cursor = self.confirmations.handled();
             state.highest = self.confirmations.highest().max(ahead.highest);
             state.waiting = waiting.into_iter().collect();
         }
-    }
-
-    /// The largest number that came.
-    pub(crate) fn highest(&self) -> u64 {
-        self.confirmations.highest()
     }
 
     /// A record with this number has come, and waits.

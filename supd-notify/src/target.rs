@@ -15,7 +15,7 @@ use crate::channel::{Channel, Failure};
 use crate::clock::Now;
 use crate::cursor::{self, Cursor};
 use crate::dead_letter::{self, DeadLetter};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dealt, Dispatcher};
 use crate::parcel::{Letter, Parcel};
 use crate::policy::Policy;
 use crate::queue::{Entry, Next, Queue};
@@ -129,12 +129,12 @@ impl Courier {
             }
         }
         let now = Now::read();
-        let (memory, mut state) = Memory::open(path, now.instant)?;
-        if self.cursor.as_mut().is_none_or(|cursor| cursor.resume(&state)) {
-            // What comes again had not been dealt with, and so not been counted.
-            state.dispatcher.counted = 0;
+        let (memory, state) = Memory::open(path, now.instant)?;
+        if let Some(cursor) = &mut self.cursor {
+            cursor.resume(&state);
         }
-        self.dispatcher.restore(state.dispatcher, now);
+        let dealt = Dealt { highest: state.highest, waiting: state.waiting.into_iter().collect() };
+        self.dispatcher.restore(state.dispatcher, dealt, now);
         for line in state.held {
             match Record::from_line(line.as_bytes()) {
                 Ok(record) => self.held.push(Letter::new(record, line.into_bytes()).into()),
@@ -204,8 +204,7 @@ impl Courier {
     fn write(&mut self) {
         let now = Now::read();
         if let Some(memory) = &mut self.memory {
-            let highest = self.cursor.as_ref().map_or(0, Cursor::highest);
-            let mut state = State { dispatcher: self.dispatcher.snapshot(highest, now), ..State::default() };
+            let mut state = State { dispatcher: self.dispatcher.snapshot(now), ..State::default() };
             if let Some(cursor) = &self.cursor {
                 cursor.describe(&mut state, self.target.queue.ahead());
             }

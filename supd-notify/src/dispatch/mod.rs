@@ -28,7 +28,7 @@ use self::digest::combine;
 use self::group::{Group, Name};
 use self::process::is_end;
 use self::rate::Window;
-pub(crate) use self::snapshot::Snapshot;
+pub(crate) use self::snapshot::{Dealt, Snapshot};
 use self::timers::Timers;
 use self::trouble::{Key, LATELY, Process};
 use crate::clock::Now;
@@ -69,8 +69,8 @@ pub(crate) struct Dispatcher {
     dropped: Vec<Arc<Letter>>,
     letters: usize,
     bytes: usize,
-    /// What came up to here had been counted before a restart.
-    counted: u64,
+    /// What had been dealt with, and counted, before a restart.
+    earlier: Dealt,
 }
 
 /// What is to be looked at at a time.
@@ -99,7 +99,7 @@ impl Dispatcher {
             dropped: Vec::new(),
             letters: 0,
             bytes: 0,
-            counted: 0,
+            earlier: Dealt::default(),
         }
     }
 

@@ -43,7 +43,7 @@ impl Dispatcher {
         if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&key) {
             return (0, None);
         }
-        let is_new = letter.record.seq.is_none_or(|seq| seq > self.counted);
+        let is_new = letter.record.seq.is_none_or(|seq| !self.earlier.covers(seq));
         let remind = self.policy.mute_until.filter(|_| is_muted).map(|until| now.at(until));
         let process = self.processes.entry(key.clone()).or_default();
         let trouble = process.problem(&letter.record, is_new, now);

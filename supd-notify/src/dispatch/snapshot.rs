@@ -1,5 +1,6 @@
 //! What a dispatcher has to remember across a restart: who was told what, and what is still open. Times are the wall's.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -15,11 +16,32 @@ use crate::clock::Now;
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Snapshot {
-    /// Problems up to this number have been counted, if they come again although they have been dealt with.
-    pub(crate) counted: u64,
     hears_of_recoveries: bool,
     groups: Vec<GroupState>,
     troubles: Vec<TroubleState>,
+}
+
+/// Which records had been dealt with when a snapshot was made. They may come again all the same, when there was no time
+/// to write the cursor, and are not to be counted twice.
+#[derive(Debug, Default)]
+pub(crate) struct Dealt {
+    /// The largest number that had come.
+    pub(crate) highest: u64,
+    /// What of that waited.
+    pub(crate) waiting: BTreeSet<u64>,
+}
+
+impl Dealt {
+    pub(super) fn covers(&self, seq: u64) -> bool {
+        seq <= self.highest && !self.waiting.contains(&seq)
+    }
+}
+
+impl Snapshot {
+    /// Whether something is open, and so counted.
+    pub(crate) fn has_troubles(&self) -> bool {
+        !self.troubles.is_empty()
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -46,8 +68,8 @@ struct TroubleState {
 }
 
 impl Dispatcher {
-    /// What is to be remembered; `counted` is the largest number taken.
-    pub(crate) fn snapshot(&self, counted: u64, now: Now) -> Snapshot {
+    /// What is to be remembered.
+    pub(crate) fn snapshot(&self, now: Now) -> Snapshot {
         let wall = |instant: Instant| format!("{:.3}", now.wall_at(instant));
         let group = |(name, group): (&Name, &Group)| {
             Some(GroupState {
@@ -79,13 +101,12 @@ impl Dispatcher {
         let mut troubles: Vec<TroubleState> = self.processes.iter().filter_map(trouble).collect();
         troubles
             .sort_by(|one, other| one.since.cmp(&other.since).then(one.processname.cmp(&other.processname)));
-        let counted = if troubles.is_empty() { 0 } else { counted };
-        Snapshot { counted, hears_of_recoveries: self.hears_of_recoveries, groups, troubles }
+        Snapshot { hears_of_recoveries: self.hears_of_recoveries, groups, troubles }
     }
 
-    /// Goes on where an earlier one was.
-    pub(crate) fn restore(&mut self, snapshot: Snapshot, now: Now) {
-        self.counted = snapshot.counted;
+    /// Goes on where an earlier one was, which had dealt with these.
+    pub(crate) fn restore(&mut self, snapshot: Snapshot, earlier: Dealt, now: Now) {
+        self.earlier = earlier;
         self.hears_of_recoveries = snapshot.hears_of_recoveries;
         for state in snapshot.groups {
             let Some(told) = moment(&state.told) else { continue };

@@ -93,12 +93,12 @@ impl Simulation {
     /// Another program takes over with what this one remembered.
     fn restart(&mut self, second: u64) {
         let now = self.at(second);
-        let mut snapshot = self.dispatcher.snapshot(self.serial, now);
-        snapshot.counted = 0;
-        let snapshot = serde_json::to_string(&snapshot).unwrap();
+        let snapshot = serde_json::to_string(&self.dispatcher.snapshot(now)).unwrap();
+        let waiting = self.dispatcher.waiting().iter().filter_map(|letter| letter.record.seq).collect();
         let mut dispatcher = Dispatcher::new(self.dispatcher.policy.clone());
         dispatcher.zone = TimeZone::UTC;
-        dispatcher.restore(serde_json::from_str(&snapshot).unwrap(), now);
+        let earlier = Dealt { highest: self.serial, waiting };
+        dispatcher.restore(serde_json::from_str(&snapshot).unwrap(), earlier, now);
         self.dispatcher = dispatcher;
     }
 }
@@ -293,6 +293,19 @@ fn the_end_of_a_problem_that_has_not_been_told_comes_again_with_it() {
     simulation.pass(24 * HOUR);
     assert_eq!(simulation.story(), "0 web EXITED, 30 web EXITED", "it is not said to be down");
     assert_eq!((simulation.dropped, simulation.dispatcher.waiting().len()), (1, 0));
+}
+
+#[test]
+fn what_was_dealt_with_and_comes_again_all_the_same_counts_once() {
+    let mut simulation = Simulation::new(r#"resolve = "10s""#);
+    simulation.crash(0, "web");
+    simulation.restart(1);
+    // There was no time to write the cursor.
+    simulation.serial = 0;
+    simulation.crash(2, "web");
+    simulation.again(3, "web");
+    simulation.pass(HOUR);
+    assert_eq!(simulation.story(), "0 web EXITED, 13 web RECOVERED 1");
 }
 
 #[test]
