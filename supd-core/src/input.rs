@@ -228,6 +228,26 @@ impl Lines {
         }
     }
 
+    /// All whole lines that have come, newlines and empty lines included, with the number of the first.
+    pub fn block(&mut self) -> Option<Line<'_>> {
+        let newline = memchr::memrchr(b'\n', &self.buf[self.searched.max(self.pos)..]);
+        let end = self.searched.max(self.pos)
+            + newline.or_else(|| {
+                self.searched = self.buf.len();
+                None
+            })?
+            + 1;
+        let number = self.number + 1;
+        let first_ends = self.pos + 1;
+        let is_too_long = std::mem::take(&mut self.too_long);
+        // Of a line that is too long the newline is left, and comes first.
+        let block = self.pos..if is_too_long { first_ends } else { end };
+        self.pos = block.end;
+        self.searched = self.searched.max(self.pos);
+        self.number += memchr::memchr_iter(b'\n', &self.buf[block.clone()]).count() as u64;
+        Some(Line { number, text: if is_too_long { Err(TooLong) } else { Ok(&self.buf[block]) } })
+    }
+
     /// No more bytes will come: what is left counts as a line.
     pub fn finish(&mut self) {
         if self.pos < self.buf.len() || self.too_long {

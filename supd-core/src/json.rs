@@ -21,7 +21,7 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
 }
 
 /// How many bytes come before the first that must be escaped.
-fn plain_run(bytes: &[u8]) -> usize {
+pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks();
     for (at, word) in words.iter().enumerate() {
         let special = special_bytes(u64::from_le_bytes(*word));

@@ -2,7 +2,7 @@
 //! NDJSON records, and the manners of the command line.
 //!
 //! The protocol modules (`wire`, `decoder`, `partial`, `listener`, `supervisor`, `event`, `record`, `member`,
-//! `json`, `kind`, `recent`) take bytes and give values: they never read a file descriptor or a clock.
+//! `json`, `kind`, `fields`, `flat`, `recent`) take bytes and give values: they never read a file descriptor or a clock.
 
 pub mod ancestry;
 pub mod append;
@@ -15,6 +15,8 @@ pub mod digest;
 pub mod event;
 pub mod exit_status;
 pub mod family;
+pub mod fields;
+pub mod flat;
 pub mod gaps;
 pub mod input;
 pub mod interruption;

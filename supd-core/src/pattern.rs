@@ -52,8 +52,12 @@ pub struct ProcessPattern {
 impl ProcessPattern {
     /// Whether the record's process is meant.
     pub fn matches(&self, record: &Record) -> bool {
-        self.name.matches(record.payload.processname.as_deref())
-            && self.group.as_ref().is_none_or(|group| group.matches(record.payload.groupname.as_deref()))
+        self.matches_names(record.payload.processname.as_deref(), record.payload.groupname.as_deref())
+    }
+
+    /// Whether the process of this name, in the group of that name, is meant.
+    pub fn matches_names(&self, process: Option<&str>, group: Option<&str>) -> bool {
+        self.name.matches(process) && self.group.as_ref().is_none_or(|pattern| pattern.matches(group))
     }
 }
 

@@ -34,12 +34,51 @@ pub struct Item<'a> {
     pub unit: Option<LenUnit>,
 }
 
+/// What there is of a file.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// Whole lines, newlines and empty lines included, and the number of the first.
+    Lines(u64, &'a [u8]),
+    /// A record of a raw capture.
+    Record(Box<Record>),
+}
+
 /// One file's records.
 #[derive(Debug)]
 pub struct Reader {
     state: State,
+    rejects: Rejects,
+}
+
+/// The lines of a file that are no records. The first ones are reported, the rest counted.
+#[derive(Debug)]
+pub struct Rejects {
     name: String,
     malformed: u64,
+}
+
+impl Rejects {
+    /// None yet of a file that messages call by this name.
+    pub fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), malformed: 0 }
+    }
+
+    /// Adds one: the number of the line, and what is wrong with it.
+    pub fn add(&mut self, number: u64, reason: &str) {
+        let name = &self.name;
+        self.malformed += 1;
+        if self.malformed <= MAX_REPORTS {
+            log::error!("read '{name}' line {number}: not a record: {reason}; skipped");
+        }
+        if self.malformed == MAX_REPORTS {
+            log::error!("read '{name}': further lines that are no records are skipped silently");
+        }
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.malformed
+    }
 }
 
 #[derive(Debug)]
@@ -58,7 +97,7 @@ impl Reader {
             Form::Ndjson => State::Ndjson(Lines::default()),
             Form::Raw => raw(),
         };
-        Self { state, name: name.to_owned(), malformed: 0 }
+        Self { state, rejects: Rejects::of(name) }
     }
 
     /// Takes what a read gave: the next bytes, however they were cut, or nothing at the end of the file.
@@ -105,12 +144,12 @@ impl Reader {
 
     /// What messages call the file.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.rejects.name
     }
 
     /// How many lines were no records. The first ones have been reported.
     pub fn malformed(&self) -> u64 {
-        self.malformed
+        self.rejects.count()
     }
 
     /// Gives every record that has come whole. A malformed line is reported, counted and skipped.
@@ -118,53 +157,78 @@ impl Reader {
     /// # Errors
     /// The receiver's; or a raw capture that makes no sense from some point on.
     pub fn each(&mut self, mut give: impl FnMut(Item<'_>) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let name = &self.name;
         match &mut self.state {
-            State::Undecided(_) => {}
+            State::Undecided(_) => Ok(()),
             State::Ndjson(lines) => {
                 while let Some(Line { number, text }) = lines.next() {
                     match text.map_err(|error| error.to_string()).and_then(from_line) {
                         Ok(item) => give(item)?,
-                        Err(reason) => {
-                            self.malformed += 1;
-                            if self.malformed <= MAX_REPORTS {
-                                log::error!("read '{name}' line {number}: not a record: {reason}; skipped");
-                            }
-                            if self.malformed == MAX_REPORTS {
-                                log::error!(
-                                    "read '{name}': further lines that are no records are skipped silently"
-                                );
-                            }
-                        }
+                        Err(reason) => self.rejects.add(number, &reason),
                     }
                 }
+                Ok(())
             }
-            State::Raw(decoder) => loop {
-                match decoder.next() {
-                    Ok(None) => break,
-                    Ok(Some(Decoded::Event(event, unit))) => {
-                        give(Item { record: Record::from_event(event), line: None, unit: Some(unit) })?;
-                    }
-                    Ok(Some(Decoded::Stray { bytes, eventname })) => {
-                        log::warn!(
-                            "read '{name}': skipped {bytes} bytes of '{eventname}' that 'len' did not count"
-                        );
-                    }
-                    // Nothing tells where the next event would begin.
-                    Err(error) => anyhow::bail!("read '{name}': {error}"),
-                }
-            },
+            State::Raw(decoder) => each_event(decoder, &self.rejects.name, |record, unit| {
+                give(Item { record, line: None, unit: Some(unit) })
+            }),
         }
-        Ok(())
+    }
+
+    /// Gives everything that has come whole, lines unread; what is no record among them is the receiver's to find.
+    ///
+    /// # Errors
+    /// As [`Self::each`].
+    pub fn each_piece(
+        &mut self,
+        mut give: impl FnMut(Piece<'_>, &mut Rejects) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        match &mut self.state {
+            State::Undecided(_) => Ok(()),
+            State::Ndjson(lines) => {
+                while let Some(Line { number, text }) = lines.block() {
+                    match text {
+                        Ok(block) => give(Piece::Lines(number, block), &mut self.rejects)?,
+                        Err(too_long) => self.rejects.add(number, &too_long.to_string()),
+                    }
+                }
+                Ok(())
+            }
+            State::Raw(decoder) => {
+                let name = self.rejects.name.clone();
+                each_event(decoder, &name, |record, _| {
+                    give(Piece::Record(Box::new(record)), &mut self.rejects)
+                })
+            }
+        }
+    }
+}
+
+fn each_event(
+    decoder: &mut Decoder,
+    name: &str,
+    mut give: impl FnMut(Record, LenUnit) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    loop {
+        match decoder.next() {
+            Ok(None) => return Ok(()),
+            Ok(Some(Decoded::Event(event, unit))) => give(Record::from_event(event), unit)?,
+            Ok(Some(Decoded::Stray { bytes, eventname })) => {
+                log::warn!("read '{name}': skipped {bytes} bytes of '{eventname}' that 'len' did not count");
+            }
+            // Nothing tells where the next event would begin.
+            Err(error) => anyhow::bail!("read '{name}': {error}"),
+        }
     }
 }
 
 fn from_line(line: &[u8]) -> Result<Item<'_>, String> {
-    let record = Record::from_line(line).map_err(|error| {
-        // There is one line, and its number in the file is said already.
-        error.to_string().replace(" at line 1 column ", " at column ")
-    })?;
+    let record = Record::from_line(line).map_err(|error| reason(&error))?;
     Ok(Item { record, line: Some(line), unit: None })
+}
+
+/// What is wrong with a line, without its number: there is one, and its number in the file is said beside.
+pub fn reason(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 fn raw() -> State {

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use supd_core::reader::Item;
+use supd_core::fields::Fields as _;
 use supd_core::{Kind, Record, State, describe};
+
+use crate::item::Item;
 
 /// More processes than this in trouble at once, and the recovery of the rest goes unmarked: memory stays bounded
 /// whatever names come.
@@ -18,19 +20,22 @@ pub(crate) struct Problems {
 impl Problems {
     /// Whether a record is a problem, or the first RUNNING or STOPPED after one, which it marks.
     pub(crate) fn passes(&mut self, item: &mut Item<'_>) -> bool {
-        let record = &item.record;
-        if describe::is_problem(record) {
-            self.remember(record);
+        let kind = item.kind();
+        let Some(record) = item.record() else { return false };
+        if describe::is_problem(&record) {
+            self.remember(&record);
             return true;
         }
-        if !matches!(record.kind(), Kind::ProcessState(State::Running | State::Stopped)) {
+        if !matches!(kind, Kind::ProcessState(State::Running | State::Stopped)) {
             return false;
         }
         let Some(serial) = record.process_key().and_then(|key| self.open.remove(&key)) else {
             return false;
         };
-        item.record.extra.insert("resolves".into(), serial.into());
-        item.line = None;
+        drop(record);
+        if let Some(record) = item.change() {
+            record.extra.insert("resolves".into(), serial.into());
+        }
         true
     }
 
@@ -46,6 +51,8 @@ impl Problems {
 
 #[cfg(test)]
 mod tests {
+    use supd_core::flat::Scanner;
+
     use super::*;
 
     /// Feeds `process STATE serial` and gives the serials that passed, with what they resolve.
@@ -56,11 +63,10 @@ mod tests {
             let text = format!(
                 r#"{{"serial":{serial},"eventname":"PROCESS_STATE_{state}","processname":"{process}","groupname":"g"{expected}}}"#
             );
-            let record = Record::from_line(text.as_bytes()).unwrap();
-            let mut item = Item { record, line: Some(text.as_bytes()), unit: None };
+            let mut scanner = Scanner::default();
+            let mut item = Item::read(&mut scanner, text.as_bytes()).unwrap();
             let passes = problems.passes(&mut item);
-            assert_eq!(item.line.is_none(), item.record.extra.contains_key("resolves"));
-            passes.then(|| (serial, item.record.extra.get("resolves").and_then(|serial| serial.as_u64())))
+            passes.then(|| (serial, item.get("resolves").and_then(|serial| serial.number())))
         };
         events.iter().filter_map(pass).collect()
     }

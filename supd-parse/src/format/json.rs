@@ -1,9 +1,10 @@
 //! One JSON array, a record a line.
 
 use supd_core::Kind;
-use supd_core::reader::Item;
+use supd_core::fields::Fields as _;
 
 use super::Format;
+use crate::item::Item;
 
 #[derive(Default)]
 pub(crate) struct Json {
@@ -11,21 +12,21 @@ pub(crate) struct Json {
 }
 
 impl Format for Json {
-    fn begin(&self, out: &mut Vec<u8>) {
+    fn begin(&mut self, out: &mut Vec<u8>) {
         out.push(b'[');
     }
 
     fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
-        if item.record.kind() == Kind::Mark {
+        if item.kind() == Kind::Mark {
             return;
         }
         out.extend_from_slice(if self.written { b",\n" } else { b"\n" });
         self.written = true;
-        item.record.write_line(out);
+        item.write_line(out);
         out.pop();
     }
 
-    fn end(&self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.written { b"\n]\n" } else { b"]\n" });
     }
 }

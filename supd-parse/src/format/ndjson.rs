@@ -1,20 +1,13 @@
 //! One JSON object a line. A record that was not changed keeps its bytes, unknown keys, order and spacing included.
 
-use supd_core::reader::Item;
-
 use super::Format;
+use crate::item::Item;
 
 pub(crate) struct Ndjson;
 
 impl Format for Ndjson {
     fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
-        match item.line {
-            Some(line) => {
-                out.extend_from_slice(line);
-                out.push(b'\n');
-            }
-            None => item.record.write_line(out),
-        }
+        item.write_line(out);
     }
 }
 

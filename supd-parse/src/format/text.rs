@@ -5,10 +5,10 @@ use std::io::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use supd_core::describe::{self, Sentence, Severity, printable};
-use supd_core::reader::Item;
 use supd_core::{Kind, Record};
 
 use super::Format;
+use crate::item::Item;
 
 pub(crate) struct Text {
     colour: bool,
@@ -31,10 +31,8 @@ impl Text {
 
 impl Format for Text {
     fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
-        let record = &item.record;
-        if record.kind() == Kind::Mark {
-            return;
-        }
+        let Some(record) = item.record().filter(|record| record.kind() != Kind::Mark) else { return };
+        let record = &*record;
         let place = [self.time(record), record.host.as_deref().map(|host| printable(host).into_owned())];
         let mut line: String = place.into_iter().flatten().map(|part| part + "  ").collect();
         // The host has its own place.

@@ -1,0 +1,23 @@
+//! The options that say what is read, and how.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use supd_core::cli;
+use supd_core::reader::Form;
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputOptions {
+    /// Files to read, '-' for standard input; standard input when there are none
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Form of the input
+    #[arg(long, value_enum, default_value = "auto", value_name = "FORM")]
+    pub(crate) from: Form,
+
+    /// After SIGTERM, read on to the end of input for at most this long
+    #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s")]
+    pub(crate) drain_timeout: Duration,
+}
