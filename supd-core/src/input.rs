@@ -2,7 +2,7 @@
 //! what is coming, but not for ever", and a reader that leaves is noticed while the input is silent.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,8 +38,45 @@ impl Watch {
         Self { stdout: true, ..self }
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether SIGTERM has come: what is there is to be finished, and nothing more waited for.
+    pub fn is_ending(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    /// Whether the time after SIGTERM is up.
+    pub fn is_over(&self) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Waits until there is input, SIGTERM comes or is over, or the time has come; whether it is input.
+    ///
+    /// # Errors
+    /// [`stdio::ClosedStdout`] when the reader of our standard output has left; the system's.
+    pub fn wait(&mut self, input: Option<BorrowedFd<'_>>, until: Option<Instant>) -> anyhow::Result<bool> {
+        let until = until.into_iter().chain(self.deadline).min();
+        let stdout = io::stdout();
+        let mut fds: Vec<PollFd<'_>> =
+            input.iter().map(|input| PollFd::from_borrowed_fd(*input, PollFlags::IN)).collect();
+        if let Some((sigterm, _)) = &self.sigterm {
+            fds.push(PollFd::new(sigterm, PollFlags::IN));
+        }
+        if self.stdout {
+            // No event asked for: the end of the reader is reported all the same.
+            fds.push(PollFd::new(&stdout, PollFlags::empty()));
+        }
+        stdio::poll(&mut fds, until)?;
+        let ready = input.is_some() && !fds[0].revents().is_empty();
+        if self.stdout && fds.last().is_some_and(|stdout| stdout.revents().intersects(stdio::CLOSED)) {
+            return Err(stdio::ClosedStdout.into());
+        }
+        if let Some((sigterm, drain_timeout)) = &self.sigterm
+            && sigterm.take()
+            && self.deadline.is_none()
+        {
+            log::debug!("SIGTERM: reading on to the end of input, for at most {drain_timeout:?}");
+            self.deadline = Some(Instant::now() + *drain_timeout);
+        }
+        Ok(ready)
     }
 }
 
@@ -64,7 +101,7 @@ impl Source {
         };
         let name = name.unwrap_or_else(|| "stdin".to_owned());
         let file = file.with_context(|| format!("open '{name}'"))?;
-        Ok(Self { file, name, buf: vec![0; 64 * 1024] })
+        Ok(Self { file, name, buf: Vec::with_capacity(64 * 1024) })
     }
 
     /// What messages call it.
@@ -76,30 +113,48 @@ impl Source {
     /// `before_waiting` is called when there is nothing to read yet: the moment to flush.
     ///
     /// # Errors
-    /// [`io::ErrorKind::BrokenPipe`] when the reader of our standard output has left; the system's.
+    /// [`stdio::ClosedStdout`] when the reader of our standard output has left; the system's.
     pub fn read(
         &mut self,
         watch: &mut Watch,
         before_waiting: &mut dyn FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<&[u8]> {
-        let mut ready = self.is_ready(watch, Some(Instant::now()))?;
-        if !ready {
-            before_waiting()?;
-        }
-        while !ready && !watch.is_over() {
-            ready = self.is_ready(watch, watch.deadline)?;
+        let mut buf = std::mem::take(&mut self.buf);
+        buf.clear();
+        let read = self.read_into(&mut buf, watch, &mut || before_waiting().map(|()| None));
+        self.buf = buf;
+        read.map(|_| &self.buf[..])
+    }
+
+    /// As [`Self::read`], appended to what is in `buf`, as much as there is room for; how many bytes.
+    /// `silence` is called when there is nothing to read yet, and tells when it is to be called again, unless there is
+    /// input before.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_into(
+        &mut self,
+        buf: &mut Vec<u8>,
+        watch: &mut Watch,
+        silence: &mut dyn FnMut() -> anyhow::Result<Option<Instant>>,
+    ) -> anyhow::Result<usize> {
+        let mut until = Some(Instant::now());
+        while !self.is_ready(watch, until)? && !watch.is_over() {
+            until = until.filter(|until| *until > Instant::now());
+            if until.is_none() {
+                until = silence()?;
+            }
         }
         if watch.is_over() {
             log::warn!("read '{}': the input goes on after SIGTERM; ending all the same", self.name);
-            return Ok(&[]);
+            return Ok(0);
         }
-        let bytes = loop {
-            match self.file.read(&mut self.buf) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result.map_err(|error| self.error(error))?,
+        loop {
+            match rustix::io::read(&self.file, rustix::buffer::spare_capacity(buf)) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => return result.map_err(|error| self.error(error.into())),
             }
-        };
-        Ok(&self.buf[..bytes])
+        }
     }
 
     /// Whether a read would not wait.
@@ -111,29 +166,8 @@ impl Source {
     }
 
     fn is_ready(&self, watch: &mut Watch, until: Option<Instant>) -> anyhow::Result<bool> {
-        let stdout = io::stdout();
-        let mut fds = vec![PollFd::new(&self.file, PollFlags::IN)];
-        if let Some((sigterm, _)) = &watch.sigterm {
-            fds.push(PollFd::new(sigterm, PollFlags::IN));
-        }
-        if watch.stdout {
-            // No event asked for: the end of the reader is reported all the same.
-            fds.push(PollFd::new(&stdout, PollFlags::empty()));
-        }
-        stdio::poll(&mut fds, until).map_err(|error| self.error(error))?;
-        let (input, others) = fds.split_first().expect("the input is always there");
-        let ready = !input.revents().is_empty();
-        if watch.stdout && others.last().is_some_and(|stdout| stdout.revents().intersects(stdio::CLOSED)) {
-            return Err(stdio::ClosedStdout.into());
-        }
-        if let Some((sigterm, drain_timeout)) = &watch.sigterm
-            && sigterm.take()
-            && watch.deadline.is_none()
-        {
-            log::debug!("SIGTERM: reading on to the end of input, for at most {drain_timeout:?}");
-            watch.deadline = Some(Instant::now() + *drain_timeout);
-        }
-        Ok(ready)
+        let ready = watch.wait(Some(self.file.as_fd()), until);
+        ready.map_err(|error| error.context(format!("read '{}'", self.name)))
     }
 
     fn error(&self, error: io::Error) -> anyhow::Error {
@@ -153,8 +187,11 @@ pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = anyhow::Result<Source>
     none.into_iter().chain(paths.iter().map(|path| Some(path.as_path()))).map(Source::open)
 }
 
-/// A longer line cannot be a record: a payload of 16 MiB, all of it escaped.
-const MAX_LINE: usize = 128 << 20;
+/// A line that is longer cannot be a record: a payload of 16 MiB, all of it escaped.
+pub const MAX_LINE: usize = 128 << 20;
+
+/// Memory that a long line took is given back beyond this.
+const KEPT: usize = 2 << 20;
 
 /// Cuts a stream of bytes into lines, however they come.
 #[derive(Debug, Default)]
@@ -182,25 +219,53 @@ pub struct Line<'a> {
 pub struct TooLong;
 
 impl Lines {
+    /// None yet of what comes after so many lines.
+    pub fn after(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+
     /// Takes the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
+        self.room(bytes.len()).extend_from_slice(bytes);
+        self.filled(bytes.len());
+    }
+
+    /// Where the next bytes belong: behind what is there, which is the beginning of a line once all whole lines have been
+    /// taken. It has room for that and them to be `size`, or for a line that is long already to become longer.
+    /// [`Self::filled`] says how many were put there.
+    pub fn room(&mut self, size: usize) -> &mut Vec<u8> {
         self.buf.drain(..self.pos);
         self.searched = self.searched.saturating_sub(self.pos);
         self.pos = 0;
-        if self.too_long {
-            let Some(newline) = memchr::memchr(b'\n', bytes) else {
-                return;
-            };
-            // Leave the newline: the line ends, and is reported.
-            self.buf.extend_from_slice(&bytes[newline..]);
-            return;
+        let begun = self.buf.len();
+        let wanted = (2 * begun).min(MAX_LINE).max(size).max(begun + 1);
+        if self.buf.capacity() > KEPT.max(wanted) {
+            self.buf.shrink_to(wanted);
         }
-        self.buf.extend_from_slice(bytes);
-        if self.buf.len() > MAX_LINE && memchr::memchr(b'\n', &self.buf[self.searched..]).is_none() {
+        self.buf.reserve_exact(wanted - begun);
+        &mut self.buf
+    }
+
+    /// So many bytes were put into the room.
+    pub fn filled(&mut self, bytes: usize) {
+        if self.too_long {
+            let fresh = self.buf.len() - bytes;
+            // Leave the newline: the line ends, and is reported.
+            let end = memchr::memchr(b'\n', &self.buf[fresh..]).unwrap_or(bytes);
+            self.buf.drain(..fresh + end);
+        } else if self.buf.len() > MAX_LINE && memchr::memchr(b'\n', &self.buf[self.searched..]).is_none() {
             self.buf.clear();
             self.searched = 0;
             self.too_long = true;
         }
+    }
+
+    /// Forgets a line that has begun, and says how many bytes of it have come; all whole lines have been taken.
+    pub fn unread(&mut self) -> usize {
+        let begun = self.buf.len() - self.pos;
+        self.buf.truncate(self.pos);
+        self.searched = self.pos;
+        begun
     }
 
     /// The next whole line that is not empty.
@@ -219,7 +284,7 @@ impl Lines {
             self.pos = line.end + 1;
             self.number += 1;
             let number = self.number;
-            if std::mem::take(&mut self.too_long) {
+            if std::mem::take(&mut self.too_long) || line.len() > MAX_LINE {
                 return Some(Line { number, text: Err(TooLong) });
             }
             if !self.buf[line.clone()].trim_ascii().is_empty() {
@@ -238,10 +303,13 @@ impl Lines {
             })?
             + 1;
         let number = self.number + 1;
-        let first_ends = self.pos + 1;
-        let is_too_long = std::mem::take(&mut self.too_long);
-        // Of a line that is too long the newline is left, and comes first.
-        let block = self.pos..if is_too_long { first_ends } else { end };
+        // Of a line that was too long the newline is left, and comes first; another may just have come to its end.
+        let is_too_long = std::mem::take(&mut self.too_long) || {
+            let may_be = end - self.pos > MAX_LINE;
+            may_be && memchr::memchr(b'\n', &self.buf[self.pos..end]).is_some_and(|line| line > MAX_LINE)
+        };
+        let first = |buf: &[u8]| memchr::memchr(b'\n', buf).map_or(0, |newline| newline + 1);
+        let block = self.pos..if is_too_long { self.pos + first(&self.buf[self.pos..end]) } else { end };
         self.pos = block.end;
         self.searched = self.searched.max(self.pos);
         self.number += memchr::memchr_iter(b'\n', &self.buf[block.clone()]).count() as u64;
@@ -282,6 +350,32 @@ mod tests {
         let expected = vec![(1, b"one".to_vec()), (3, b"two two".to_vec()), (4, b"three".to_vec())];
         for size in 1..20 {
             assert_eq!(lines(b"one\n\ntwo two\nthree", size), expected);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_read_into_their_room_are_the_same_as_those_that_are_fed() {
+        let input = [&b"one\n\ntwo two\n"[..], &[b'x'; 3000], b"\nlast"].concat();
+        for size in [1, 2, 7, 64, 4096] {
+            let (mut lines, mut found, mut rest) = (Lines::default(), Vec::new(), &input[..]);
+            while !rest.is_empty() {
+                let room = lines.room(size);
+                let (now, later) = rest.split_at(rest.len().min(room.capacity() - room.len()));
+                room.extend_from_slice(now);
+                lines.filled(now.len());
+                rest = later;
+                while let Some(Line { number, text: Ok(block) }) = lines.block() {
+                    found.push((number, block.to_vec()));
+                }
+            }
+            let text: Vec<u8> = found.iter().flat_map(|(_, block)| block.clone()).collect();
+            assert_eq!(text, input[..input.len() - 4], "{size}");
+            for (number, block) in &found {
+                let before = found.iter().take_while(|(other, _)| other < number);
+                let newlines = before.flat_map(|(_, block)| block).filter(|&&byte| byte == b'\n').count();
+                assert_eq!(*number, 1 + newlines as u64, "{size}: {block:?}");
+            }
+            assert_eq!(lines.unread(), 4);
         }
     }
 

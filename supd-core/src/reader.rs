@@ -47,6 +47,8 @@ pub enum Piece<'a> {
 #[derive(Debug)]
 pub struct Reader {
     state: State,
+    /// Where bytes are put that are no lines, or not yet known to be.
+    spare: Vec<u8>,
     rejects: Rejects,
 }
 
@@ -97,7 +99,7 @@ impl Reader {
             Form::Ndjson => State::Ndjson(Lines::default()),
             Form::Raw => raw(),
         };
-        Self { state, rejects: Rejects::of(name) }
+        Self { state, spare: Vec::new(), rejects: Rejects::of(name) }
     }
 
     /// Takes what a read gave: the next bytes, however they were cut, or nothing at the end of the file.
@@ -109,6 +111,53 @@ impl Reader {
             self.feed(bytes);
         }
         bytes.is_empty()
+    }
+
+    /// Where the next bytes of the file belong, with room for `size` of them or, where a line has begun, with it; as
+    /// [`Lines::room`]. [`Self::filled`] says how many were put there.
+    pub fn room(&mut self, size: usize) -> &mut Vec<u8> {
+        match &mut self.state {
+            State::Ndjson(lines) => lines.room(size),
+            State::Undecided(_) | State::Raw(_) => {
+                self.spare.clear();
+                self.spare.reserve(size);
+                &mut self.spare
+            }
+        }
+    }
+
+    /// So many bytes were put into the room: none is the end of the file. Whether it was the end.
+    pub fn filled(&mut self, bytes: usize) -> bool {
+        match &mut self.state {
+            _ if bytes == 0 => self.finish(),
+            State::Ndjson(lines) => lines.filled(bytes),
+            State::Undecided(_) | State::Raw(_) => {
+                let spare = std::mem::take(&mut self.spare);
+                self.feed(&spare);
+                self.spare = spare;
+            }
+        }
+        bytes == 0
+    }
+
+    /// Forgets a line that has begun, and says how many bytes of it have come: whoever can read them again need not keep
+    /// them until it ends. All that is whole has been given; of a raw capture nothing is forgotten.
+    pub fn unread(&mut self) -> usize {
+        match &mut self.state {
+            State::Undecided(start) => std::mem::take(start).len(),
+            State::Ndjson(lines) => lines.unread(),
+            State::Raw(_) => 0,
+        }
+    }
+
+    /// Somebody else has read so many lines, and the rest of the file is lines too.
+    pub fn resume_after(&mut self, lines: u64) {
+        self.state = State::Ndjson(Lines::after(lines));
+    }
+
+    /// Its lines that are no records.
+    pub fn rejects(&mut self) -> &mut Rejects {
+        &mut self.rejects
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -229,6 +278,18 @@ fn from_line(line: &[u8]) -> Result<Item<'_>, String> {
 /// What is wrong with a line, without its number: there is one, and its number in the file is said beside.
 pub fn reason(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
+}
+
+/// Where the lines begin in a file that begins so, if they are lines, and that can be told already.
+pub fn lines_begin(form: Form, start: &[u8]) -> Option<usize> {
+    match form {
+        Form::Raw => None,
+        Form::Ndjson => Some(0),
+        Form::Auto => match recognise(start)? {
+            (State::Ndjson(_), content) => Some(start.len() - content.len()),
+            (State::Raw(_) | State::Undecided(_), _) => None,
+        },
+    }
 }
 
 fn raw() -> State {

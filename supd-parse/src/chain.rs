@@ -5,6 +5,7 @@
 //! ```
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use supd_core::Kind;
 use supd_core::fields::Fields as _;
@@ -58,6 +59,12 @@ impl Chain {
     /// The input is silent: nothing that could be written is held back.
     pub(crate) fn idle(&mut self, out: &mut Vec<u8>) {
         self.format.idle(out);
+    }
+
+    /// When [`Self::idle`] is to be called again, if the input stays silent until then: something is due that no record
+    /// announces. Being called must move it.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        None
     }
 
     /// What comes after the last record.

@@ -11,6 +11,9 @@ use crate::item::Item;
 use crate::lane::Lane;
 use crate::output::Output;
 
+/// So much is read at once, if it is there: more than the processor's second cache holds would be slower again.
+const BLOCK: usize = 256 * 1024;
+
 /// What came of a source.
 #[derive(Debug)]
 pub(crate) struct Read {
@@ -34,11 +37,12 @@ pub(crate) fn read(
     let mut reader = Reader::new(form, source.name());
     let mut flow = ControlFlow::Continue(());
     loop {
-        let bytes = source.read(watch, &mut || {
+        let bytes = source.read_into(reader.room(BLOCK), watch, &mut || {
             lane.chain.idle(&mut output.buf);
-            output.flush()
+            output.flush()?;
+            Ok(lane.chain.next_due())
         })?;
-        let ended = reader.take(bytes);
+        let ended = reader.filled(bytes);
         reader.each_piece(|piece, rejects| {
             if flow.is_break() {
                 return Ok(());
