@@ -5,8 +5,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::describe::printable;
 use crate::interruption::Interrupted;
+use crate::moment::Moment;
 use crate::stdio::ClosedStdout;
 
 /// Everything was done.
@@ -152,17 +156,12 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
-/// Parses a moment: RFC 3339 such as `2026-01-05T08:00:00Z`, or a span of time ago such as `2h`.
+/// Parses a [`Moment`], by the clocks of this machine.
 ///
 /// # Errors
 /// A one-line message.
-pub fn moment(text: &str) -> Result<jiff::Timestamp, String> {
-    if let Ok(moment) = text.trim().parse() {
-        return Ok(moment);
-    }
-    let ago =
-        duration(text).map_err(|_| "neither a time such as 2026-01-05T08:00:00Z nor a span such as 2h")?;
-    jiff::Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse::<Moment>()?.resolve(Timestamp::now(), &TimeZone::system())
 }
 
 /// Parses a size in bytes: `65536`, `64KiB`, `16MiB`, `1GB`.
@@ -213,7 +212,7 @@ mod tests {
     #[test]
     fn a_moment_is_a_time_or_how_long_ago() {
         assert_eq!(moment("2026-01-05T08:00:00+01:00"), Ok("2026-01-05T07:00:00Z".parse().unwrap()));
-        assert!(moment("2h").unwrap() < jiff::Timestamp::now());
+        assert!(moment("2h").unwrap() < Timestamp::now());
         moment("yesterdayish").unwrap_err();
     }
 

@@ -30,6 +30,11 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Whether this is what `--problems` is about.
+    pub fn is_problem(self) -> bool {
+        self >= Self::Warning
+    }
+
     /// In lower case, as other systems write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,24 +49,33 @@ impl Severity {
 
 /// How much this event matters.
 pub fn severity(record: &Record) -> Severity {
-    match record.kind() {
+    let kind = record.kind();
+    severity_of_kind(kind, record.payload.expected).unwrap_or_else(|| {
+        if kind == Kind::Digest {
+            return Digest::of(record).and_then(|digest| digest.severity).unwrap_or(Severity::Info);
+        }
+        let said = record.extra.get("severity");
+        said.and_then(|name| Severity::deserialize(name).ok()).unwrap_or(Severity::Error)
+    })
+}
+
+/// The same as far as an event's kind, and whether its exit was `expected`, tell; `None` for a digest or a reminder, each
+/// of which says itself how much it matters.
+pub fn severity_of_kind(kind: Kind, expected: Option<bool>) -> Option<Severity> {
+    Some(match kind {
         Kind::ProcessState(State::Fatal | State::Unknown) => Severity::Critical,
-        Kind::ProcessState(State::Exited) if record.payload.expected == Some(false) => Severity::Error,
+        Kind::ProcessState(State::Exited) if expected == Some(false) => Severity::Error,
         Kind::Gap => Severity::Error,
         Kind::ProcessState(State::Backoff) => Severity::Warning,
         Kind::ProcessState(State::Running) | Kind::Recovered => Severity::Good,
-        Kind::Digest => Digest::of(record).and_then(|digest| digest.severity).unwrap_or(Severity::Info),
-        Kind::Reminder => {
-            let said = record.extra.get("severity");
-            said.and_then(|name| Severity::deserialize(name).ok()).unwrap_or(Severity::Error)
-        }
+        Kind::Digest | Kind::Reminder => return None,
         _ => Severity::Info,
-    }
+    })
 }
 
 /// Whether this is what `--problems` is about.
 pub fn is_problem(record: &Record) -> bool {
-    severity(record) >= Severity::Warning
+    severity(record).is_problem()
 }
 
 /// An event as a sentence: whom it is about, and what happened.

@@ -81,4 +81,15 @@ pub trait Fields {
 
     /// The bytes of the log text or communication.
     fn body(&self) -> Option<Cow<'_, [u8]>>;
+
+    /// The same, in memory that serves one record after another where they do not stand anywhere as they are.
+    fn body_in<'s>(&'s self, memory: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        Some(match self.body()? {
+            Cow::Borrowed(body) => body,
+            Cow::Owned(body) => {
+                *memory = body;
+                memory
+            }
+        })
+    }
 }

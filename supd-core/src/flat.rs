@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::fields::{Field, Fields};
-use crate::json::plain_run;
+use crate::json::{plain_run, unescape};
 use crate::record::KEYS;
 
 /// More keys than any event has.
@@ -21,6 +21,8 @@ const MAX_FRACTION: (usize, usize) = (12, 3);
 #[derive(Debug, Default)]
 pub struct Scanner {
     members: Vec<Member>,
+    /// Which of them is the event's name.
+    eventname: usize,
 }
 
 /// Where a key and its value stand in the line, quotes left out.
@@ -46,6 +48,7 @@ enum Shape {
 pub struct Flat<'a> {
     line: &'a str,
     members: &'a [Member],
+    eventname: &'a Member,
 }
 
 impl Scanner {
@@ -53,7 +56,7 @@ impl Scanner {
     pub fn scan<'a>(&'a mut self, line: &'a [u8]) -> Option<Flat<'a>> {
         let line = str::from_utf8(line).ok().filter(|line| u32::try_from(line.len()).is_ok())?;
         self.find_members(line.as_bytes())?;
-        Some(Flat { line, members: &self.members })
+        Some(Flat { line, members: &self.members, eventname: &self.members[self.eventname] })
     }
 
     fn find_members(&mut self, line: &[u8]) -> Option<()> {
@@ -62,12 +65,15 @@ impl Scanner {
         let mut order = Order::default();
         cursor.take(b'{')?;
         loop {
-            let key = cursor.key()?;
+            let (key, place) = cursor.key(order.next)?;
             let (value, shape) = cursor.value()?;
-            order.admit(&line[span(key)], &line[span(value)], shape)?;
-            let other = order.next == KEYS.len();
-            if self.members.len() == MAX_MEMBERS || (other && self.is_known(&line[span(key)], line)) {
+            order.admit(place, &line[span(value)], shape)?;
+            let is_twice = || place == OTHER && self.is_known(&line[span(key)], line);
+            if self.members.len() == MAX_MEMBERS || is_twice() {
                 return None;
+            }
+            if place == EVENTNAME {
+                self.eventname = self.members.len();
             }
             self.members.push(Member { key, value, shape });
             match cursor.next()? {
@@ -88,6 +94,62 @@ fn span((from, to): (u32, u32)) -> std::ops::Range<usize> {
     from as usize..to as usize
 }
 
+/// The place of a key among [`KEYS`].
+const fn place(key: &str) -> usize {
+    let mut place = 0;
+    while place < KEYS.len() {
+        if spelled(KEYS[place]).bits == spelled(key).bits {
+            return place;
+        }
+        place += 1;
+    }
+    panic!("this is no key");
+}
+
+const EVENTNAME: usize = place("eventname");
+const HEADER: usize = place("header");
+const DATA: usize = place("data");
+const DATA_B64: usize = place("data_b64");
+const TRUNCATED: usize = place("truncated");
+/// The place of all keys that are not ours: behind those that are.
+const OTHER: usize = KEYS.len();
+
+/// A key as it stands in a line, with its quotes and its colon. All of ours fit into one number, so that a line is
+/// compared with them in a step each.
+#[derive(Clone, Copy)]
+struct Spelled {
+    bits: u128,
+    mask: u128,
+    length: usize,
+}
+
+const SPELLED: [Spelled; KEYS.len()] = {
+    let mut all = [spelled(""); KEYS.len()];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = spelled(KEYS[place]);
+        place += 1;
+    }
+    all
+};
+
+const fn spelled(key: &str) -> Spelled {
+    let (mut bytes, mut mask) = ([0; 16], [0; 16]);
+    let length = key.len() + 3;
+    let mut at = 0;
+    while at < length {
+        bytes[at] = match at {
+            0 => b'"',
+            _ if at <= key.len() => key.as_bytes()[at - 1],
+            _ if at == key.len() + 1 => b'"',
+            _ => b':',
+        };
+        mask[at] = 0xFF;
+        at += 1;
+    }
+    Spelled { bits: u128::from_le_bytes(bytes), mask: u128::from_le_bytes(mask), length }
+}
+
 /// Holds a line to the order of the keys.
 #[derive(Default)]
 struct Order {
@@ -97,24 +159,20 @@ struct Order {
 }
 
 impl Order {
-    fn admit(&mut self, key: &[u8], value: &[u8], shape: Shape) -> Option<()> {
-        while let Some(known) = KEYS.get(self.next) {
-            self.next += 1;
-            if known.as_bytes() != key {
-                continue;
-            }
-            // What has a meaning of its own, or none, is not for us.
-            let is_text = matches!(shape, Shape::Plain | Shape::Escaped);
-            match *known {
-                "eventname" => self.has_name = is_text,
-                "data" if value.is_empty() => return None,
-                "data_b64" | "truncated" | "header" => return None,
-                _ => {}
-            }
-            return Some(());
+    fn admit(&mut self, place: usize, value: &[u8], shape: Shape) -> Option<()> {
+        if place < self.next {
+            return None;
         }
-        // Another program's key comes last; one of ours does not come here.
-        (!KEYS.iter().any(|known| known.as_bytes() == key)).then_some(())
+        // Another program's keys come last, in any number.
+        self.next = if place == OTHER { OTHER } else { place + 1 };
+        match place {
+            EVENTNAME => self.has_name = matches!(shape, Shape::Plain | Shape::Escaped),
+            // What has a meaning of its own, or none, is not for us.
+            DATA if value.is_empty() => return None,
+            HEADER | DATA_B64 | TRUNCATED => return None,
+            _ => {}
+        }
+        Some(())
     }
 }
 
@@ -140,14 +198,27 @@ impl Cursor<'_> {
         (start as u32, self.at as u32)
     }
 
-    fn key(&mut self) -> Option<(u32, u32)> {
+    /// A key, with its place; one of ours that stands before `next` is found in the slower way, and refused then.
+    fn key(&mut self, next: usize) -> Option<((u32, u32), usize)> {
+        let start = self.at;
+        let ahead = self.line[start..].first_chunk().map(|bytes| u128::from_le_bytes(*bytes));
+        let stands =
+            |place: &usize| ahead.is_some_and(|ahead| ahead & SPELLED[*place].mask == SPELLED[*place].bits);
+        let Some(place) = (next..KEYS.len()).find(stands) else { return self.other_key() };
+        self.at += SPELLED[place].length;
+        Some((((start + 1) as u32, (self.at - 2) as u32), place))
+    }
+
+    /// A key that is not ours, or stands at the very end or out of order.
+    fn other_key(&mut self) -> Option<((u32, u32), usize)> {
         self.take(b'"')?;
         let start = self.at;
         self.at += plain_run(&self.line[start..]);
         let key = self.from(start);
         self.take(b'"')?;
         self.take(b':')?;
-        Some(key)
+        let place = KEYS.iter().position(|known| known.as_bytes() == &self.line[span(key)]);
+        Some((key, place.unwrap_or(OTHER)))
     }
 
     fn value(&mut self) -> Option<((u32, u32), Shape)> {
@@ -228,7 +299,11 @@ impl<'a> Flat<'a> {
         let value = &self.line[span(member.value)];
         match member.shape {
             Shape::Plain => Field::Text(value.into()),
-            Shape::Escaped => Field::Text(Cow::Owned(unescape(self.line, member))),
+            Shape::Escaped => {
+                let mut text = Vec::with_capacity(value.len());
+                unescape(value, &mut text);
+                Field::Text(Cow::Owned(String::from_utf8(text).expect("the line is UTF-8")))
+            }
             Shape::Number => Field::Number(number(value)),
             Shape::Fraction => Field::Json(value.into()),
             Shape::True => Field::Flag(true),
@@ -250,12 +325,6 @@ fn number(digits: &str) -> u64 {
     digits.bytes().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
-fn unescape(line: &str, member: &Member) -> String {
-    let (from, to) = member.value;
-    let quoted = &line[from as usize - 1..to as usize + 1];
-    serde_json::from_str(quoted).expect("its escapes were looked at")
-}
-
 impl Fields for Flat<'_> {
     fn get(&self, key: &str) -> Option<Field<'_>> {
         self.member(key)
@@ -264,6 +333,24 @@ impl Fields for Flat<'_> {
     fn each<'s>(&'s self, give: &mut dyn FnMut(&'s str, Field<'s>)) {
         for member in self.members {
             give(&self.line[span(member.key)], self.field(member));
+        }
+    }
+
+    fn eventname(&self) -> Cow<'_, str> {
+        self.field(self.eventname).text().unwrap_or_default()
+    }
+
+    fn body_in<'s>(&'s self, memory: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        let member = self.find("data")?;
+        let text = &self.line[span(member.value)];
+        match member.shape {
+            Shape::Plain => Some(text.as_bytes()),
+            Shape::Escaped => {
+                memory.clear();
+                unescape(text, memory);
+                Some(memory)
+            }
+            _ => None,
         }
     }
 
@@ -295,6 +382,7 @@ mod tests {
         for key in KEYS.into_iter().chain(fields.iter().map(|(key, _)| key.as_str())) {
             assert_eq!(flat.get(key), record.get(key), "{key} of {line}");
         }
+        assert_eq!(flat.body_in(&mut Vec::new()), record.body().as_deref(), "{line}");
         assert_eq!((flat.body(), flat.kind()), (record.body(), record.kind()), "{line}");
         true
     }

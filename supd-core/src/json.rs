@@ -68,6 +68,38 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', letter]);
 }
 
+/// Appends what stands between the quotes of a string, its escapes taken away. They are known to be well-formed, and
+/// none is half a character.
+pub(crate) fn unescape(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let escape = &rest[at + 1..];
+        let length = if escape[0] == b'u' { 5 } else { 1 };
+        push_unescaped(out, &escape[..length]);
+        rest = &escape[length..];
+    }
+    out.extend_from_slice(rest);
+}
+
+fn push_unescaped(out: &mut Vec<u8>, escape: &[u8]) {
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("its digits were looked at");
+    out.push(match escape[0] {
+        b'b' => 0x08,
+        b'f' => 0x0C,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => {
+            let number = escape[1..].iter().fold(0, |number, &byte| number << 4 | digit(byte));
+            let character = char::from_u32(number).expect("it is no half of a character");
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            return;
+        }
+        itself => itself,
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -92,6 +124,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_escape_is_taken_away() {
+        let text = r#"a\"\\\/\b\f\n\r\t\u0041\u00e9\u6F22z"#;
+        let mut out = Vec::new();
+        unescape(text, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "a\"\\/\u{8}\u{c}\n\r\tAé漢z");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -102,7 +142,11 @@ mod tests {
             number in any::<u64>(),
         ) {
             for text in [text, log] {
-                prop_assert_eq!(string(&text), serde_json::to_string(&text).unwrap());
+                let written = string(&text);
+                prop_assert_eq!(&written, &serde_json::to_string(&text).unwrap());
+                let mut back = Vec::new();
+                unescape(&written[1..written.len() - 1], &mut back);
+                prop_assert_eq!(String::from_utf8(back).unwrap(), text);
             }
             let mut out = Vec::new();
             push_number(&mut out, number);

@@ -83,7 +83,7 @@ pub enum Kind {
 }
 
 /// A process's state, as supervisor's states.py names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum State {
     /// Spawned, and not yet up for startsecs.
     Starting,
@@ -104,17 +104,6 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 8] = [
-        Self::Starting,
-        Self::Running,
-        Self::Backoff,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Exited,
-        Self::Fatal,
-        Self::Unknown,
-    ];
-
     /// supervisor's name for it, such as `BACKOFF`.
     pub fn name(self) -> &'static str {
         match self {
@@ -129,18 +118,31 @@ impl State {
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
+    /// The state of this name, as supervisor writes it (upper case).
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "STARTING" => Self::Starting,
+            "RUNNING" => Self::Running,
+            "BACKOFF" => Self::Backoff,
+            "STOPPING" => Self::Stopping,
+            "STOPPED" => Self::Stopped,
+            "EXITED" => Self::Exited,
+            "FATAL" => Self::Fatal,
+            "UNKNOWN" => Self::Unknown,
+            _ => return None,
+        })
     }
 }
 
 impl Kind {
     /// The kind of an event name as supervisord writes it (upper case).
     pub fn of(eventname: &str) -> Self {
+        // Most events are of this kind, and are asked for theirs several times.
+        if let Some(state) = eventname.strip_prefix("PROCESS_STATE_").and_then(State::of) {
+            return Self::ProcessState(state);
+        }
         let family = |name: &str| covers(name, eventname);
-        let state = eventname.strip_prefix("PROCESS_STATE_").and_then(State::of);
         match eventname {
-            _ if let Some(state) = state => Self::ProcessState(state),
             "REMOTE_COMMUNICATION" => Self::RemoteCommunication,
             "SUPD_GAP" => Self::Gap,
             "SUPD_MARK" => Self::Mark,
@@ -239,10 +241,21 @@ fn known_names() -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     fn pattern(text: &str) -> String {
         EventPattern::parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_state_has_one_name() {
+        for state in State::value_variants() {
+            let eventname = format!("PROCESS_STATE_{}", state.name());
+            assert_eq!(Kind::of(&eventname), Kind::ProcessState(*state));
+        }
+        assert_eq!((State::of("running"), Kind::of("PROCESS_STATE_")), (None, Kind::Other));
     }
 
     #[test]

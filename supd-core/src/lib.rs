@@ -2,7 +2,7 @@
 //! NDJSON records, and the manners of the command line.
 //!
 //! The protocol modules (`wire`, `decoder`, `partial`, `listener`, `supervisor`, `event`, `record`, `member`,
-//! `json`, `kind`, `fields`, `flat`, `recent`) take bytes and give values: they never read a file descriptor or a clock.
+//! `json`, `kind`, `fields`, `flat`, `moment`, `recent`) take bytes and give values: they never read a file descriptor or a clock.
 
 pub mod ancestry;
 pub mod append;
@@ -24,6 +24,7 @@ mod json;
 pub mod kind;
 pub mod listener;
 mod member;
+pub mod moment;
 mod partial;
 pub mod pattern;
 pub mod reader;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::{DateTime, Time};
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize as _, Deserializer};
+use supd_core::moment::{Day, Moment};
 
 /// A span of each day, by the clock on the wall: from 22:00 to 07:00 of the next day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -63,17 +64,17 @@ impl TryFrom<String> for Quiet {
     }
 }
 
-/// Parses a moment: RFC 3339, or a local date and time.
+/// Parses a moment: RFC 3339, or a local date and time. What counts from now would move at every restart.
 ///
 /// # Errors
 /// A one-line message.
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
-    let text = text.trim();
-    let local = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok();
-    text.parse()
-        .ok()
-        .or_else(|| local().map(|moment| moment.timestamp()))
-        .ok_or_else(|| "neither 2026-01-05T08:00:00Z nor, in local time, '2026-01-05 08:00'".into())
+    match text.parse() {
+        Ok(moment @ (Moment::At(_) | Moment::Local(Day::Date(_), _))) => {
+            moment.resolve(Timestamp::now(), &TimeZone::system())
+        }
+        _ => Err("neither 2026-01-05T08:00:00Z nor, in local time, '2026-01-05 08:00'".into()),
+    }
 }
 
 /// The same in a configuration.
@@ -116,6 +117,8 @@ mod tests {
         }
         assert_eq!(moment("2026-01-05T08:00:00Z"), Ok("2026-01-05T08:00:00Z".parse().unwrap()));
         moment("2026-01-05 08:00").unwrap();
-        moment("8 o'clock").unwrap_err();
+        for wrong in ["8 o'clock", "2h", "today 8:00", "14:00"] {
+            moment(wrong).unwrap_err();
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! The command line.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use supd_core::cli;
 
 use crate::chain::Chain;
+use crate::lane::Lane;
+use crate::select::Select;
 use crate::{format, select, source};
 
 const EXAMPLES: &str = "\
@@ -38,10 +42,20 @@ pub struct Args {
 }
 
 impl Args {
+    /// What is to be done with the lines of the input.
+    ///
+    /// # Errors
+    /// [`cli::Usage`].
+    pub(crate) fn lane(&self) -> Result<Lane, cli::Usage> {
+        let select = self.select.select(Timestamp::now(), &TimeZone::system())?;
+        let reading = self.select.reading(&select);
+        Ok(Lane::new(self.chain(select), reading))
+    }
+
     /// What is to be done with each record.
-    pub(crate) fn chain(&self) -> Chain {
+    fn chain(&self, select: Select) -> Chain {
         Chain {
-            select: self.select.select(),
+            select,
             problems: self.select.problems(),
             ticks: self.select.ticks,
             limit: self.select.limit(),

@@ -36,7 +36,11 @@ impl<'a> Item<'a> {
         }
     }
 
-    fn read_whole(line: &'a [u8]) -> Result<Self, serde_json::Error> {
+    /// The same, whatever the line looks like.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_whole(line: &'a [u8]) -> Result<Self, serde_json::Error> {
         Ok(Self { line: Some(line), held: Held::Record(Box::new(Record::from_line(line)?)) })
     }
 
@@ -128,10 +132,26 @@ impl Fields for Item<'_> {
         }
     }
 
+    fn eventname(&self) -> Cow<'_, str> {
+        match &self.held {
+            Held::Flat(flat) => flat.eventname(),
+            Held::Record(record) => record.eventname.as_str().into(),
+            Held::Value(_) => self.text("eventname").unwrap_or_default(),
+        }
+    }
+
     fn body(&self) -> Option<Cow<'_, [u8]>> {
         match &self.held {
             Held::Flat(flat) => flat.body(),
             Held::Record(record) => record.body(),
+            Held::Value(_) => None,
+        }
+    }
+
+    fn body_in<'s>(&'s self, memory: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        match &self.held {
+            Held::Flat(flat) => flat.body_in(memory),
+            Held::Record(record) => record.body_in(memory),
             Held::Value(_) => None,
         }
     }

@@ -1,17 +1,32 @@
 //! Blocks of whole lines in, the chain's output out. What search can tell about the block as a whole is never read.
 
+use std::iter;
 use std::ops::ControlFlow;
 
+use memchr::memchr_iter;
 use supd_core::flat::Scanner;
 use supd_core::reader;
 
 use crate::chain::Chain;
 use crate::item::Item;
+use crate::select::search::Search;
 
 /// One way through the program; several of them can go side by side.
 pub(crate) struct Lane {
     pub(crate) chain: Chain,
+    reading: Reading,
     scanner: Scanner,
+}
+
+/// Which lines are read, and how.
+#[derive(Debug, Clone)]
+pub(crate) enum Reading {
+    /// Those that a search finds: no other can pass. Of the others no more is asked than that they look like objects.
+    Found(Box<Search>),
+    /// Every line, as it stands where it is plain.
+    Every,
+    /// Every line as a whole, by a parser that knows all of JSON.
+    Strict,
 }
 
 /// What came of a block.
@@ -24,8 +39,8 @@ pub(crate) struct Outcome {
 }
 
 impl Lane {
-    pub(crate) fn new(chain: Chain) -> Self {
-        Self { chain, scanner: Scanner::default() }
+    pub(crate) fn new(chain: Chain, reading: Reading) -> Self {
+        Self { chain, reading, scanner: Scanner::default() }
     }
 
     /// Takes a block of whole lines.
@@ -34,11 +49,24 @@ impl Lane {
     /// The chain's.
     pub(crate) fn take(&mut self, block: &[u8], out: &mut Vec<u8>) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome { malformed: Vec::new(), flow: ControlFlow::Continue(()) };
-        for (number, line) in block.split(|&byte| byte == b'\n').enumerate() {
+        if let Reading::Found(search) = &mut self.reading {
+            search.restart();
+        }
+        let mut start = 0;
+        for (number, end) in memchr_iter(b'\n', block).chain(iter::once(block.len())).enumerate() {
+            let line = start..end;
+            start = end + 1;
+            if let Reading::Found(search) = &mut self.reading
+                && is_object(&block[line.clone()])
+                && !search.finds(block, &line)
+            {
+                continue;
+            }
+            let line = &block[line];
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match Item::read(&mut self.scanner, line) {
+            match read(&self.reading, &mut self.scanner, line) {
                 Ok(item) => outcome.flow = self.chain.take(item, out)?,
                 Err(error) => outcome.malformed.push((number as u64, reader::reason(&error))),
             }
@@ -48,4 +76,21 @@ impl Lane {
         }
         Ok(outcome)
     }
+}
+
+fn read<'a>(
+    reading: &Reading,
+    scanner: &'a mut Scanner,
+    line: &'a [u8],
+) -> Result<Item<'a>, serde_json::Error> {
+    match reading {
+        Reading::Found(_) | Reading::Every => Item::read(scanner, line),
+        Reading::Strict => Item::read_whole(line),
+    }
+}
+
+/// Whether a line looks like an object: a torn one, or one of something else, seldom does.
+fn is_object(line: &[u8]) -> bool {
+    let has_braces = |line: &[u8]| line.first() == Some(&b'{') && line.last() == Some(&b'}');
+    has_braces(line) || has_braces(line.trim_ascii())
 }

@@ -19,7 +19,6 @@ use supd_core::input::{self, Watch};
 use supd_core::{arguments, cli, stdio};
 
 use crate::args::Args;
-use crate::lane::Lane;
 use crate::output::Output;
 
 const NAME: &str = "supd-parse";
@@ -38,7 +37,7 @@ fn parse(args: &Args) -> anyhow::Result<u8> {
     let watch = Watch::default().with_sigterm(input.drain_timeout).context("catch SIGTERM")?;
     let mut watch = watch.with_stdout();
     let mut output = Output::default();
-    let mut lane = Lane::new(args.chain());
+    let mut lane = args.lane()?;
     lane.chain.begin(&mut output.buf);
     let more = Cell::new(true);
     let mut read = |source: anyhow::Result<input::Source>| {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use supd_core::fields::Fields as _;
-use supd_core::{Kind, Record, State, describe};
+use supd_core::fields::{Field, Fields as _};
+use supd_core::{Kind, State, describe};
 
 use crate::item::Item;
 
@@ -11,41 +11,75 @@ use crate::item::Item;
 /// whatever names come.
 const REMEMBERED: usize = 65_536;
 
+/// What tells processes apart across a fleet.
+const KEY: [&str; 4] = ["host", "server", "groupname", "processname"];
+
 /// Processes in trouble, with the serial of the last problem of each.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
-    open: HashMap<[String; 4], u64>,
+    open: HashMap<Vec<u8>, u64>,
+    /// Where the key of the record in hand is put together.
+    key: Vec<u8>,
 }
 
 impl Problems {
     /// Whether a record is a problem, or the first RUNNING or STOPPED after one, which it marks.
     pub(crate) fn passes(&mut self, item: &mut Item<'_>) -> bool {
         let kind = item.kind();
-        let Some(record) = item.record() else { return false };
-        if describe::is_problem(&record) {
-            self.remember(&record);
+        if is_problem(kind, item) {
+            self.remember(item);
             return true;
         }
         if !matches!(kind, Kind::ProcessState(State::Running | State::Stopped)) {
             return false;
         }
-        let Some(serial) = record.process_key().and_then(|key| self.open.remove(&key)) else {
-            return false;
-        };
-        drop(record);
+        let Some(serial) = self.forget(item) else { return false };
         if let Some(record) = item.change() {
             record.extra.insert("resolves".into(), serial.into());
         }
         true
     }
 
-    fn remember(&mut self, record: &Record) {
-        let (Some(key), Some(serial)) = (record.process_key(), record.serial) else {
-            return;
-        };
-        if self.open.len() < REMEMBERED || self.open.contains_key(&key) {
-            self.open.insert(key, serial);
+    fn remember(&mut self, item: &Item<'_>) {
+        let serial = item.get("serial").and_then(|serial| serial.number());
+        let (Some(()), Some(serial)) = (self.find_key(item), serial) else { return };
+        if let Some(known) = self.open.get_mut(&self.key) {
+            *known = serial;
+        } else if self.open.len() < REMEMBERED {
+            self.open.insert(self.key.clone(), serial);
         }
+    }
+
+    fn forget(&mut self, item: &Item<'_>) -> Option<u64> {
+        if self.open.is_empty() {
+            return None;
+        }
+        self.find_key(item)?;
+        self.open.remove(&self.key)
+    }
+
+    /// Puts the key of its process together; `None` for an event without a process.
+    fn find_key(&mut self, item: &Item<'_>) -> Option<()> {
+        item.text("processname")?;
+        self.key.clear();
+        for name in KEY {
+            let text = item.text(name).unwrap_or_default();
+            // With its length no text can pass for the end of the one before it.
+            self.key.extend_from_slice(&text.len().to_ne_bytes());
+            self.key.extend_from_slice(text.as_bytes());
+        }
+        Some(())
+    }
+}
+
+fn is_problem(kind: Kind, item: &Item<'_>) -> bool {
+    let expected = match item.get("expected") {
+        Some(Field::Flag(expected)) => Some(expected),
+        _ => None,
+    };
+    match describe::severity_of_kind(kind, expected) {
+        Some(severity) => severity.is_problem(),
+        None => item.record().is_some_and(|record| describe::is_problem(&record)),
     }
 }
 

@@ -64,7 +64,8 @@ pub(crate) struct Replay {
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     passes: u32,
 
-    /// Only events from this time on: RFC 3339, or a span of time ago such as 2h
+    /// Only events from this time on: RFC 3339, '2026-01-05 08:00' or 'yesterday 14:00' by local time, or a span of time
+    /// ago such as 2h
     #[arg(long, value_name = "TIME", value_parser = cli::moment)]
     since: Option<Timestamp>,
 
