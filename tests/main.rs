@@ -25,6 +25,7 @@ mod print_config;
 mod replay;
 mod retry;
 mod secrets;
+mod select;
 mod spool;
 mod spool_command;
 mod stop;
