@@ -124,6 +124,39 @@ fn marks_confirm_what_a_filter_took_away() {
 }
 
 #[test]
+fn a_number_that_several_records_have_is_confirmed_when_all_of_them_are_dealt_with() {
+    let sandbox = Sandbox::new();
+    let running = state(9, "web", "RUNNING", r#","seq":5,"derived":2"#);
+    let derived = |name: &str, more: &str| {
+        format!("{{\"eventname\":\"SUPD_{name}\",\"processname\":\"web\",\"seq\":5{more}}}\n")
+    };
+    let (restarted, flapping) = (derived("RESTARTED", r#","derived":1"#), derived("FLAPPING", ""));
+    let (mut consumer, mut stdin) = sandbox.consumer(&SEND, "err");
+    stdin.write_all([&running, &restarted].map(String::as_bytes).concat().as_slice()).unwrap();
+    until("both are sent, and the one before them is confirmed", || {
+        sandbox.sent() == [5, 5] && sandbox.cursor("notify") == Some(4)
+    });
+    consumer.signal(Signal::KILL);
+    consumer.status();
+    // The last of them had not come, so all come again.
+    let (mut consumer, mut stdin) = sandbox.consumer(&SEND, "err");
+    stdin.write_all([&running, &restarted, &flapping].map(String::as_bytes).concat().as_slice()).unwrap();
+    until("all are confirmed", || sandbox.cursor("notify") == Some(5));
+    assert_eq!(sandbox.sent(), [5; 5]);
+    // Others that follow may have been left out by a filter.
+    stdin.write_all(state(10, "web", "RUNNING", r#","seq":6,"derived":1"#).as_bytes()).unwrap();
+    until("it is sent", || sandbox.sent().len() == 6);
+    stdin.write_all(mark(6).as_bytes()).unwrap();
+    until("the mark confirms it", || sandbox.cursor("notify") == Some(6));
+    // What has no number, because time has told it, is no mistake of anybody's.
+    let stable = "{\"eventname\":\"SUPD_STABLE\",\"processname\":\"web\"}\n";
+    stdin.write_all(stable.as_bytes()).unwrap();
+    drop(stdin);
+    assert_eq!((consumer.status(), sandbox.read("err")), (0, String::new()));
+    assert_eq!(sandbox.read("sent"), "5\n5\n5\n5\n5\n6\n\n");
+}
+
+#[test]
 fn a_mark_confirms_nothing_that_still_waits() {
     let sandbox = Sandbox::new();
     let failing = ["--drain-timeout", "10ms", "webhook", "--url", &closed()];

@@ -56,10 +56,11 @@ impl Confirmations {
         seq <= *highest && !waiting.contains(&seq)
     }
 
-    /// A record with this number has come, and waits.
-    pub(crate) fn hold(&mut self, seq: u64) {
+    /// A record with this number has come, and waits. Everything has come up to what it `passes`: its own number, or the
+    /// one before, where more records of its number follow.
+    pub(crate) fn hold(&mut self, seq: u64, passes: u64) {
         *self.waiting.entry(seq).or_default() += 1;
-        self.came(seq);
+        self.came(passes);
         // What is missing before it was for nobody.
         self.move_on();
     }
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn the_watermark_stays_below_what_waits_whatever_is_dealt_with_above() {
         let mut confirmations = Confirmations::new(Some(0), 0, Instant::now());
-        [1, 3, 5].into_iter().for_each(|seq| confirmations.hold(seq));
+        [1, 3, 5].into_iter().for_each(|seq| confirmations.hold(seq, seq));
         confirmations.release(5);
         confirmations.pass(9);
         assert_eq!(confirmations.unwritten(), None);
@@ -176,7 +177,7 @@ mod tests {
         confirmations.resume(9, [4, 6]);
         let dealt: Vec<u64> = (1..12).filter(|seq| confirmations.was_dealt_with(*seq)).collect();
         assert_eq!(dealt, [1, 2, 3, 5, 7, 8, 9]);
-        confirmations.hold(4);
+        confirmations.hold(4, 4);
         confirmations.release(4);
         // Six has not come again yet.
         assert_eq!((confirmations.unwritten(), confirmations.waiting()), (Some(5), [6].into()));
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn several_records_of_a_number_are_waited_for() {
         let mut confirmations = Confirmations::new(Some(0), 0, Instant::now());
-        [1, 1].into_iter().for_each(|seq| confirmations.hold(seq));
+        [1, 1].into_iter().for_each(|seq| confirmations.hold(seq, seq));
         confirmations.release(1);
         assert_eq!(confirmations.unwritten(), None);
         confirmations.release(1);
@@ -196,9 +197,27 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_which_more_is_to_come_is_not_passed_until_it_has_or_a_larger_one_comes() {
+        let mut confirmations = Confirmations::new(Some(0), 0, Instant::now());
+        confirmations.hold(5, 4);
+        confirmations.release(5);
+        assert_eq!(confirmations.unwritten(), Some(4));
+        confirmations.hold(5, 5);
+        assert_eq!(confirmations.unwritten(), Some(4));
+        confirmations.release(5);
+        assert_eq!(confirmations.unwritten(), Some(5));
+        confirmations.hold(6, 5);
+        confirmations.release(6);
+        assert_eq!(confirmations.unwritten(), Some(5));
+        // A filter took the other away.
+        confirmations.pass(6);
+        assert_eq!(confirmations.unwritten(), Some(6));
+    }
+
+    #[test]
     fn a_number_that_comes_late_takes_nothing_back() {
         let mut confirmations = Confirmations::new(Some(5), 0, Instant::now());
-        confirmations.hold(3);
+        confirmations.hold(3, 3);
         assert_eq!(confirmations.unwritten(), None);
         confirmations.release(3);
         assert_eq!(confirmations.unwritten(), None);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use supd_core::spool::{self, Asked, Consumer, ConsumerName};
 use supd_core::words::counted;
+use supd_core::{Kind, Record};
 
 use crate::confirmations::Confirmations;
 use crate::queue::{Ahead, Queue};
@@ -58,14 +59,17 @@ impl Cursor {
     }
 
     /// Whether a record with this number is to be passed over, because it was dealt with before our time.
-    pub(crate) fn skips(&mut self, seq: Option<u64>) -> bool {
+    pub(crate) fn skips(&mut self, record: &Record) -> bool {
+        let seq = record.seq;
         if let Some(seq) = seq.filter(|seq| self.confirmations.was_dealt_with(*seq)) {
             self.confirmations.pass(seq);
             self.skipped = (self.skipped.0 + 1, seq);
             return true;
         }
         self.tell_of_skipped();
-        if seq.is_none() && !std::mem::replace(&mut self.has_told_of_unnumbered, true) {
+        // That a process is stable is told by time, not by an event that has a number.
+        let should_have_one = record.kind() != Kind::Stable;
+        if seq.is_none() && should_have_one && !std::mem::replace(&mut self.has_told_of_unnumbered, true) {
             log::warn!(
                 "a record has no 'seq', so it cannot be confirmed, and may be delivered again after a restart; keep \
                  'seq' in the filter before us, and give supd-listen the same spool"
@@ -103,8 +107,8 @@ impl Cursor {
     }
 
     /// A record with this number has come, and waits.
-    pub(crate) fn hold(&mut self, seq: u64) {
-        self.confirmations.hold(seq);
+    pub(crate) fn hold(&mut self, seq: u64, passes: u64) {
+        self.confirmations.hold(seq, passes);
     }
 
     /// It has been dealt with.

@@ -52,6 +52,7 @@ fn facts(record: &Record, subject: &str, background: Background) -> Vec<(&'stati
     let count = match record.kind() {
         Kind::Digest => ("Events", number("count")),
         Kind::Recovered | Kind::Reminder => ("Problems", number("count")),
+        Kind::Flapping | Kind::Stable => ("Restarts", number("count")),
         _ => ("Count", None),
     };
     // supervisor's description of what could not be spawned is the error.

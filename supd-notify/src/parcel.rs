@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use supd_core::Record;
 
 /// A record that came, and its bytes.
@@ -21,6 +22,13 @@ impl Letter {
     pub(crate) fn new(record: Record, line: Vec<u8>) -> Self {
         let since = record.ts.as_deref().and_then(|ts| ts.parse().ok()).unwrap_or_else(Timestamp::now);
         Self { record, line, since }
+    }
+
+    /// The number in the spool up to which everything has come, once this has. Where records that are derived from the
+    /// same event follow, with the same number (`derived` says how many), that is the one before it.
+    pub(crate) fn passes(&self) -> Option<u64> {
+        let more = self.record.extra.get("derived").and_then(Value::as_u64).is_some_and(|more| more > 0);
+        self.record.seq.map(|seq| seq.saturating_sub(u64::from(more)))
     }
 }
 

@@ -82,7 +82,7 @@ impl Router {
 
 impl Way {
     fn pass(&self, letter: &Letter) {
-        letter.record.seq.into_iter().for_each(|seq| self.queue.pass(seq));
+        letter.passes().into_iter().for_each(|seq| self.queue.pass(seq));
     }
 
     /// The dead letters have room for what does not fit.

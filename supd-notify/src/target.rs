@@ -221,12 +221,13 @@ impl Courier {
     fn take_next(&mut self, until: Option<Instant>) -> bool {
         match self.target.queue.pop(until) {
             Next::Entry(Entry::Letter(letter)) => {
-                if self.cursor.as_mut().is_some_and(|cursor| cursor.skips(letter.record.seq)) {
+                if self.cursor.as_mut().is_some_and(|cursor| cursor.skips(&letter.record)) {
                     self.target.queue.release(&[letter]);
                     return true;
                 }
-                if let (Some(cursor), Some(seq)) = (&mut self.cursor, letter.record.seq) {
-                    cursor.hold(seq);
+                let numbers = letter.record.seq.zip(letter.passes());
+                if let (Some(cursor), Some((seq, passes))) = (&mut self.cursor, numbers) {
+                    cursor.hold(seq, passes);
                 }
                 self.take(letter);
             }

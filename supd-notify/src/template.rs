@@ -16,7 +16,7 @@ use crate::parcel::Parcel;
 const FUEL: u64 = 1_000_000;
 
 /// What records have beside [`KEYS`], from stages before us and from ourselves.
-const MORE_KEYS: [&str; 20] = [
+const MORE_KEYS: [&str; 26] = [
     "exitstatus",
     "spawnerr",
     "description",
@@ -37,6 +37,12 @@ const MORE_KEYS: [&str; 20] = [
     "more",
     "lately",
     "lately_span",
+    "state",
+    "restarts",
+    "flapping",
+    "uptime",
+    "window",
+    "derived",
 ];
 
 /// What a template is tried with: as few keys as an event can have, and events of several kinds.

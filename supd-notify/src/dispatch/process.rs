@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use supd_core::{Kind, State};
 
 use super::group::Name;
-use super::trouble::{End, Key, LATELY};
+use super::trouble::{End, Key, LATELY, is_stop};
 use super::{Dispatcher, Timer, has_room};
 use crate::clock::Now;
 use crate::parcel::Letter;
@@ -68,6 +68,11 @@ impl Dispatcher {
     pub(super) fn take_end(&mut self, key: &Key, letter: &Arc<Letter>, now: Now) -> bool {
         let Some(process) = self.processes.get_mut(key) else { return false };
         let Some(trouble) = &mut process.trouble else { return false };
+        let record = &letter.record;
+        let is_sure = is_stop(record) || record.kind() == Kind::Stable;
+        if trouble.flapping && !is_sure {
+            return false;
+        }
         let Some(lasting) = self.policy.resolve.filter(|_| trouble.announced) else {
             self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
             // Where the problem comes again after a restart, its end has to.
@@ -78,8 +83,7 @@ impl Dispatcher {
             process.trouble = None;
             return false;
         };
-        let is_stopped = letter.record.kind() == Kind::ProcessState(State::Stopped);
-        let due = if is_stopped { now.instant } else { now.instant + lasting };
+        let due = if is_sure { now.instant } else { now.instant + lasting };
         let earlier = trouble.end.replace(End { letter: Arc::clone(letter), due });
         self.timers.set(Timer::Process(key.clone()), due);
         if let Some(earlier) = earlier {
@@ -140,7 +144,7 @@ impl Dispatcher {
     }
 }
 
-/// RUNNING or STOPPED: whatever it was, it is over.
+/// RUNNING, STOPPED or stable: whatever it was, it is over, unless the process flaps.
 pub(super) fn is_end(letter: &Letter) -> bool {
-    matches!(letter.record.kind(), Kind::ProcessState(State::Running | State::Stopped))
+    matches!(letter.record.kind(), Kind::ProcessState(State::Running | State::Stopped) | Kind::Stable)
 }

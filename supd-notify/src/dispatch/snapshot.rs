@@ -63,6 +63,8 @@ struct TroubleState {
     count: u64,
     what: String,
     severity: Severity,
+    #[serde(default)]
+    flapping: bool,
     announced: bool,
     remind: Option<String>,
 }
@@ -92,6 +94,7 @@ impl Dispatcher {
                 count: trouble.dealt,
                 what: trouble.what.clone(),
                 severity: trouble.severity,
+                flapping: trouble.flapping,
                 announced: trouble.announced,
                 remind: trouble.remind.map(wall),
             })
@@ -129,6 +132,7 @@ impl Dispatcher {
                 dealt: state.count,
                 what: state.what,
                 severity: state.severity,
+                flapping: state.flapping,
                 announced: state.announced,
                 remind,
                 end: None,

@@ -61,6 +61,20 @@ impl Simulation {
         self.event(second, process, "RUNNING", r#","resolves":1"#);
     }
 
+    /// An event of our own about a process.
+    fn derived(&mut self, second: u64, process: &str, name: &str, more: &str) {
+        self.pass(second);
+        let now = self.at(second);
+        let line = format!(
+            r#"{{"ts":"{:.3}","host":"db1","seq":{},"eventname":"SUPD_{name}","processname":"{process}","groupname":"{process}"{more}}}"#,
+            now.wall, self.serial
+        );
+        let record = Record::from_line(line.as_bytes()).unwrap();
+        self.dispatcher.take(Letter::new(record, line.into()).into(), now);
+        self.dropped += self.dispatcher.dropped().len();
+        self.tell(second);
+    }
+
     /// Time passes.
     fn pass(&mut self, second: u64) {
         while let Some(due) = self.dispatcher.due().filter(|due| *due <= self.at(second).instant) {
@@ -119,6 +133,33 @@ fn five_hundred_crashes_in_a_minute_are_three_messages_and_a_fatal_leaves_at_onc
     );
     let letters: usize = simulation.told.iter().map(|(_, _, letters)| letters).sum();
     assert_eq!((letters, simulation.dispatcher.waiting().len()), (502, 0));
+}
+
+#[test]
+fn a_process_that_flaps_has_recovered_when_it_is_stable_and_not_when_it_runs() {
+    for by_hand in [false, true] {
+        let mut simulation =
+            Simulation::new("resolve = \"10s\"\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"");
+        simulation.crash(0, "web");
+        simulation.again(1, "web");
+        simulation.derived(1, "web", "FLAPPING", r#","count":5"#);
+        simulation.crash(60, "web");
+        simulation.restart(61);
+        simulation.again(62, "web");
+        simulation.pass(600);
+        let before = "0 web EXITED, 1 web FLAPPING 5, 60 web EXITED";
+        assert_eq!(simulation.story(), before);
+        if by_hand {
+            simulation.event(600, "web", "STOPPED", "");
+            simulation.derived(600, "web", "STABLE", r#","resolves":3,"stopped":true"#);
+        } else {
+            simulation.derived(662, "web", "STABLE", r#","resolves":3"#);
+        }
+        simulation.pass(HOUR);
+        let at = if by_hand { 600 } else { 662 };
+        assert_eq!(simulation.story(), format!("{before}, {at} web RECOVERED 3"));
+        assert_eq!(simulation.dispatcher.waiting().len(), 0);
+    }
 }
 
 #[test]

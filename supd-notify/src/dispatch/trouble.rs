@@ -53,6 +53,8 @@ pub(super) struct Trouble {
     /// What was last.
     pub(super) what: String,
     pub(super) severity: Severity,
+    /// Whether it is over only once the process is said to be stable, or was stopped.
+    pub(super) flapping: bool,
     /// Whether anybody was told, or will be.
     pub(super) announced: bool,
     /// When to remind of it.
@@ -82,6 +84,7 @@ impl Process {
             dealt: 0,
             what: String::new(),
             severity: Severity::Info,
+            flapping: false,
             announced: false,
             remind: None,
             end: None,
@@ -89,6 +92,7 @@ impl Process {
         trouble.count += u64::from(is_new || trouble.count == 0);
         trouble.what = describe::what(record).into_owned();
         trouble.severity = describe::severity(record);
+        trouble.flapping |= record.kind() == Kind::Flapping;
         trouble
     }
 
@@ -170,7 +174,7 @@ impl Trouble {
         if let Some(resolves) = ended.extra.get("resolves") {
             extra.insert("resolves".into(), resolves.clone());
         }
-        if ended.kind() == Kind::ProcessState(State::Stopped) {
+        if is_stop(ended) {
             extra.insert("stopped".into(), true.into());
         }
         Parcel::about(record, vec![Arc::clone(&end.letter)])
@@ -191,6 +195,12 @@ impl Trouble {
         extra.insert("count".into(), self.count.into());
         Parcel::about(record, Vec::new())
     }
+}
+
+/// Whether this says that somebody has stopped the process.
+pub(super) fn is_stop(record: &Record) -> bool {
+    let is_stopped = || record.extra.get("stopped").and_then(Value::as_bool) == Some(true);
+    record.kind() == Kind::ProcessState(State::Stopped) || (record.kind() == Kind::Stable && is_stopped())
 }
 
 /// An event of our own about the process of another.
