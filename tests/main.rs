@@ -32,5 +32,6 @@ mod stop;
 mod supervisord;
 mod targets;
 mod test_message;
+mod track;
 mod wake;
 mod wording;

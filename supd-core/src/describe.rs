@@ -66,8 +66,10 @@ pub fn severity_of_kind(kind: Kind, expected: Option<bool>) -> Option<Severity> 
         Kind::ProcessState(State::Fatal | State::Unknown) => Severity::Critical,
         Kind::ProcessState(State::Exited) if expected == Some(false) => Severity::Error,
         Kind::Gap => Severity::Error,
-        Kind::ProcessState(State::Backoff) => Severity::Warning,
-        Kind::ProcessState(State::Running) | Kind::Recovered => Severity::Good,
+        Kind::ProcessState(State::Backoff) | Kind::Flapping => Severity::Warning,
+        Kind::ProcessState(State::Running) | Kind::Recovered | Kind::Restarted | Kind::Stable => {
+            Severity::Good
+        }
         Kind::Digest | Kind::Reminder => return None,
         _ => Severity::Info,
     })
@@ -189,6 +191,10 @@ fn tell(record: &Record, tries: Option<u64>) -> Cow<'static, str> {
         }
         Kind::Recovered => recovered(record).into(),
         Kind::Reminder => reminder(record).into(),
+        Kind::Restarted => restarted(record).into(),
+        Kind::Flapping => flapping(record).into(),
+        Kind::Stable if is_stopped(record) => "was stopped while it was flapping".into(),
+        Kind::Stable => "is stable again".into(),
         Kind::Test => "this is a test message; nothing has happened".into(),
         Kind::Mark | Kind::Other => format!("sent {}", record.eventname).into(),
     }
@@ -217,11 +223,47 @@ pub fn text(record: &Record) -> Option<Cow<'_, str>> {
     body.or_else(|| logtail().map(Cow::from)).or_else(|| listed().map(|lines| lines.join("\n").into()))
 }
 
+/// A span of time that stands in a record as a number of seconds.
+fn seconds(record: &Record, key: &str) -> Option<String> {
+    let seconds = record.extra.get(key).and_then(Value::as_f64);
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(span)
+}
+
+/// The time from `since` to the record, in words.
+fn span_since(record: &Record) -> Option<String> {
+    let time = |text: Option<&str>| text?.parse::<Timestamp>().ok();
+    let since = time(record.extra.get("since").and_then(Value::as_str))?;
+    time(record.ts.as_deref())?.duration_since(since).try_into().ok().map(span)
+}
+
+fn is_stopped(record: &Record) -> bool {
+    record.extra.get("stopped").and_then(Value::as_bool) == Some(true)
+}
+
+fn restarted(record: &Record) -> String {
+    let after = seconds(record, "downtime").map_or(String::new(), |downtime| format!(" after {downtime}"));
+    let why = match record.payload.from_state.as_deref().and_then(State::of) {
+        Some(State::Exited) if record.payload.expected == Some(false) => "; it had exited unexpectedly",
+        Some(State::Exited) if record.payload.expected == Some(true) => "; it had exited, as expected",
+        Some(State::Exited) => "; it had exited",
+        Some(State::Stopped) => "; it had been stopped",
+        Some(State::Fatal) => "; supervisord had given up on it",
+        Some(State::Unknown) => "; supervisord had lost track of it",
+        _ => "",
+    };
+    format!("was restarted{after}{why}")
+}
+
+fn flapping(record: &Record) -> String {
+    match (record.extra.get("count").and_then(Value::as_u64), span_since(record)) {
+        (Some(count), Some(span)) => format!("is flapping: restarted {} in {span}", counted(count, "time")),
+        (Some(count), None) => format!("is flapping: restarted {}", counted(count, "time")),
+        (None, _) => "is flapping".to_owned(),
+    }
+}
+
 fn recovered(record: &Record) -> String {
-    let downtime = record.extra.get("downtime").and_then(Value::as_f64);
-    let downtime = downtime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(span);
-    let stopped = record.extra.get("stopped").and_then(Value::as_bool) == Some(true);
-    match (stopped, downtime) {
+    match (is_stopped(record), seconds(record, "downtime")) {
         (false, Some(downtime)) => format!("recovered after {downtime}"),
         (false, None) => "recovered".to_owned(),
         (true, Some(downtime)) => format!("was stopped, {downtime} after it had failed"),
@@ -230,12 +272,8 @@ fn recovered(record: &Record) -> String {
 }
 
 fn reminder(record: &Record) -> String {
-    let text = |key| record.extra.get(key).and_then(Value::as_str);
-    let time = |text: Option<&str>| text?.parse::<Timestamp>().ok();
-    let times = time(text("since")).zip(time(record.ts.as_deref()));
-    let span_since = times.and_then(|(since, now)| now.duration_since(since).try_into().ok()).map(span);
-    let since = span_since.map_or("yet".to_owned(), |span| format!("for {span}"));
-    match text("what") {
+    let since = span_since(record).map_or("yet".to_owned(), |span| format!("for {span}"));
+    match record.extra.get("what").and_then(Value::as_str) {
         Some(what) => format!("has not recovered {since}: {what}"),
         None => format!("has not recovered {since}"),
     }
@@ -395,6 +433,39 @@ mod tests {
         assert_eq!(text(both).as_deref(), Some("x"));
         assert_eq!(text(r#"{"eventname":"PROCESS_STATE_EXITED","logtail":"y"}"#).as_deref(), Some("y"));
         assert_eq!(text(r#"{"eventname":"PROCESS_STATE_EXITED","logtail":""}"#), None);
+    }
+
+    #[test]
+    fn what_was_derived_says_how_long_and_how_often() {
+        let told =
+            |name: &str, keys: &str| title(&format!(r#"{{"eventname":"SUPD_{name}",{PROCESS}{keys}}}"#));
+        assert_eq!(
+            told("RESTARTED", r#","from_state":"EXITED","expected":false,"downtime":3.25"#),
+            "web:web_00 on db1 was restarted after 3s; it had exited unexpectedly"
+        );
+        assert_eq!(
+            told("RESTARTED", r#","from_state":"FATAL","downtime":303"#),
+            "web:web_00 on db1 was restarted after 5m 3s; supervisord had given up on it"
+        );
+        assert_eq!(
+            told("RESTARTED", r#","from_state":"STOPPED""#),
+            "web:web_00 on db1 was restarted; it had been stopped"
+        );
+        assert_eq!(told("RESTARTED", ""), "web:web_00 on db1 was restarted");
+        let row = r#","ts":"2026-01-05T08:02:01Z","since":"2026-01-05T08:00:00Z","count":5"#;
+        assert_eq!(told("FLAPPING", row), "web:web_00 on db1 is flapping: restarted 5 times in 2m 1s");
+        assert_eq!(told("FLAPPING", ""), "web:web_00 on db1 is flapping");
+        assert_eq!(told("STABLE", row), "web:web_00 on db1 is stable again");
+        assert_eq!(
+            told("STABLE", r#","stopped":true"#),
+            "web:web_00 on db1 was stopped while it was flapping"
+        );
+    }
+
+    #[test]
+    fn of_what_was_derived_only_flapping_is_a_problem() {
+        let is_problem = |name: &str| is_problem(&record(&format!(r#"{{"eventname":"SUPD_{name}"}}"#)));
+        assert_eq!(["RESTARTED", "FLAPPING", "STABLE"].map(is_problem), [false, true, false]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const FAMILIES: [&str; 7] = [
 ];
 
 /// The leaves of the tree, and its root.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 30] = [
     "PROCESS_STATE_STARTING",
     "PROCESS_STATE_RUNNING",
     "PROCESS_STATE_BACKOFF",
@@ -45,6 +45,9 @@ const NAMES: [&str; 27] = [
     "SUPD_DIGEST",
     "SUPD_RECOVERED",
     "SUPD_REMINDER",
+    "SUPD_RESTARTED",
+    "SUPD_FLAPPING",
+    "SUPD_STABLE",
     "SUPD_TEST",
     "EVENT",
 ];
@@ -76,6 +79,12 @@ pub enum Kind {
     Recovered,
     /// `SUPD_REMINDER`: a process that was reported is still not well.
     Reminder,
+    /// `SUPD_RESTARTED`: a process that had ended is running again.
+    Restarted,
+    /// `SUPD_FLAPPING`: a process has been restarted again and again.
+    Flapping,
+    /// `SUPD_STABLE`: it has not for a while, or was stopped.
+    Stable,
     /// `SUPD_TEST`: nothing but a message to see that messages arrive.
     Test,
     /// A name that we do not know: a later supervisord's, or another `SUPD_…`.
@@ -149,6 +158,9 @@ impl Kind {
             "SUPD_DIGEST" => Self::Digest,
             "SUPD_RECOVERED" => Self::Recovered,
             "SUPD_REMINDER" => Self::Reminder,
+            "SUPD_RESTARTED" => Self::Restarted,
+            "SUPD_FLAPPING" => Self::Flapping,
+            "SUPD_STABLE" => Self::Stable,
             "SUPD_TEST" => Self::Test,
             _ if family("PROCESS_LOG") => Self::ProcessLog,
             _ if family("PROCESS_COMMUNICATION") => Self::ProcessCommunication,
@@ -161,7 +173,18 @@ impl Kind {
 
     /// Whether our own programs add it, so that it never was on supervisord's wire.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Gap | Self::Mark | Self::Digest | Self::Recovered | Self::Reminder | Self::Test)
+        matches!(
+            self,
+            Self::Gap
+                | Self::Mark
+                | Self::Digest
+                | Self::Recovered
+                | Self::Reminder
+                | Self::Restarted
+                | Self::Flapping
+                | Self::Stable
+                | Self::Test
+        )
     }
 }
 
@@ -271,6 +294,9 @@ mod tests {
         assert_eq!(pattern("tick"), "TICK");
         assert_eq!(pattern("gap"), "SUPD_GAP");
         assert_eq!(pattern("digest"), "SUPD_DIGEST");
+        assert_eq!(pattern("restarted"), "SUPD_RESTARTED");
+        assert_eq!(pattern("Flapping"), "SUPD_FLAPPING");
+        assert_eq!(pattern("stable"), "SUPD_STABLE");
     }
 
     #[test]

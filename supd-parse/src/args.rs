@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use supd_core::cli;
 
 use crate::chain::Chain;
-use crate::lane::Lane;
+use crate::lane::{Lane, Reading};
 use crate::select::Select;
-use crate::{format, select, source};
+use crate::track::WarmUp;
+use crate::{format, select, source, track};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +35,9 @@ pub struct Args {
     select: select::options::SelectOptions,
 
     #[command(flatten)]
+    track: track::options::TrackOptions,
+
+    #[command(flatten)]
     output: format::options::OutputOptions,
 
     /// Which messages to write to standard error
@@ -48,13 +52,20 @@ impl Args {
     /// [`cli::Usage`].
     pub(crate) fn lane(&self) -> Result<Lane, cli::Usage> {
         let select = self.select.select(Timestamp::now(), &TimeZone::system())?;
-        let reading = self.select.reading(&select);
+        let reading = match self.select.reading(&select) {
+            // What cannot pass still tells how a process does.
+            Reading::Found(_) if self.track.is_on() => Reading::Every,
+            reading => reading,
+        };
         Ok(Lane::new(self.chain(select), reading))
     }
 
     /// What is to be done with each record.
     fn chain(&self, select: Select) -> Chain {
+        let track = self.track.tracker();
         Chain {
+            warm_up: track.as_ref().and_then(|_| WarmUp::from_environment()),
+            track,
             select,
             problems: self.select.problems(),
             ticks: self.select.ticks,

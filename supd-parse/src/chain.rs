@@ -1,23 +1,27 @@
 //! The way of a record through supd-parse:
 //!
 //! ```text
-//! select ─▶ problems ─▶ limit ─▶ format
+//! track ─▶ select ─▶ problems ─▶ limit ─▶ format
 //! ```
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use supd_core::Kind;
 use supd_core::fields::Fields as _;
+use supd_core::{Kind, Record};
 
 use crate::format::Format;
 use crate::item::Item;
 use crate::limit::Limit;
 use crate::problems::Problems;
 use crate::select::Select;
+use crate::track::{Told, Tracker, WarmUp};
 
 /// What is to be done with each record, and what is remembered for that.
 pub(crate) struct Chain {
+    pub(crate) track: Option<Tracker>,
+    /// What tells the tracker of the time before the first record, until that comes.
+    pub(crate) warm_up: Option<WarmUp>,
     pub(crate) select: Select,
     pub(crate) problems: Option<Problems>,
     /// Whether TICK events pass, whatever else is asked for.
@@ -32,17 +36,57 @@ impl Chain {
     /// # Errors
     /// What a filter could not do with it.
     pub(crate) fn take(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
-        match item.kind() {
-            // They are for the consumers of a spool, who must see them whatever is filtered.
-            Kind::Mark => {
-                self.format.write(&item, out);
-                return Ok(ControlFlow::Continue(()));
-            }
-            Kind::Tick if self.ticks => {}
-            _ if !self.passes(&mut item) => return Ok(ControlFlow::Continue(())),
-            _ => {}
+        self.warm_up(&item)?;
+        // They are for the consumers of a spool, who must see them whatever is filtered.
+        if item.kind() == Kind::Mark {
+            self.format.write(&item, out);
+            return Ok(ControlFlow::Continue(()));
         }
-        Ok(self.limit.give(&item, &mut *self.format, out))
+        let Some(tracker) = &mut self.track else { return Ok(self.give(item, out)) };
+        let Told { before, is_known, after } = tracker.take(&mut item);
+        let mut flow = self.give_all(before, out);
+        if flow.is_continue() && !is_known {
+            flow = self.give(item, out);
+        }
+        Ok(if flow.is_continue() { self.give_all(after, out) } else { flow })
+    }
+
+    fn give_all(&mut self, records: Vec<Record>, out: &mut Vec<u8>) -> ControlFlow<()> {
+        records.into_iter().try_for_each(|record| self.give(Item::from(record), out))
+    }
+
+    fn give(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
+        let is_tick = self.ticks && item.kind() == Kind::Tick;
+        if !is_tick && !self.passes(&mut item) {
+            return ControlFlow::Continue(());
+        }
+        self.limit.give(&item, &mut *self.format, out)
+    }
+
+    /// At the first record that has a number, lets everybody who remembers see what came before it.
+    fn warm_up(&mut self, item: &Item<'_>) -> anyhow::Result<()> {
+        if self.warm_up.is_none() {
+            return Ok(());
+        }
+        let Some(seq) = item.get("seq").and_then(|seq| seq.number()) else { return Ok(()) };
+        let Some((warm_up, mut tracker)) = self.warm_up.take().zip(self.track.take()) else { return Ok(()) };
+        // A mark says that everything up to its number has come.
+        let before = if item.kind() == Kind::Mark { seq + 1 } else { seq };
+        let seen = warm_up.each_before(before, |mut item| {
+            let Told { before, is_known, after } = tracker.take(&mut item);
+            let item = Some(item).filter(|_| !is_known);
+            let items =
+                before.into_iter().map(Item::from).chain(item).chain(after.into_iter().map(Item::from));
+            for mut item in items {
+                self.passes(&mut item);
+            }
+            Ok(())
+        });
+        self.track = Some(tracker);
+        if let Err(error) = seen {
+            log::warn!("{error:#}; --track knows nothing of the time before seq {seq}");
+        }
+        Ok(())
     }
 
     fn passes(&mut self, item: &mut Item<'_>) -> bool {
@@ -58,13 +102,15 @@ impl Chain {
 
     /// The input is silent: nothing that could be written is held back.
     pub(crate) fn idle(&mut self, out: &mut Vec<u8>) {
+        let told = self.track.as_mut().map(|tracker| tracker.idle(Instant::now()));
+        let _ = self.give_all(told.unwrap_or_default(), out);
         self.format.idle(out);
     }
 
     /// When [`Self::idle`] is to be called again, if the input stays silent until then: something is due that no record
     /// announces. Being called must move it.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        None
+        self.track.as_ref()?.next_due()
     }
 
     /// What comes after the last record.

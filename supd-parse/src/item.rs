@@ -7,12 +7,16 @@ use supd_core::Record;
 use supd_core::fields::{Field, Fields};
 use supd_core::flat::{Flat, Scanner};
 
+use crate::track::Added;
+
 /// One record, or what `--jq` made of one.
 #[derive(Debug)]
 pub(crate) struct Item<'a> {
     /// The bytes that say the same, without the newline; gone once somebody has changed it.
     line: Option<&'a [u8]>,
     held: Held<'a>,
+    /// What was added to a flat record, to go at the end of its line.
+    added: Option<Added>,
 }
 
 #[derive(Debug)]
@@ -31,7 +35,7 @@ impl<'a> Item<'a> {
     /// serde_json's, with the column, where there is no record.
     pub(crate) fn read(scanner: &'a mut Scanner, line: &'a [u8]) -> Result<Self, serde_json::Error> {
         match scanner.scan(line) {
-            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat) }),
+            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat), added: None }),
             None => Self::read_whole(line),
         }
     }
@@ -41,7 +45,7 @@ impl<'a> Item<'a> {
     /// # Errors
     /// As [`Self::read`].
     pub(crate) fn read_whole(line: &'a [u8]) -> Result<Self, serde_json::Error> {
-        Ok(Self { line: Some(line), held: Held::Record(Box::new(Record::from_line(line)?)) })
+        Ok(Self { line: Some(line), held: Held::Record(Box::new(Record::from_line(line)?)), added: None })
     }
 
     /// What stands in a line that we have written, be it a record or another value.
@@ -49,7 +53,7 @@ impl<'a> Item<'a> {
         let whole = || Record::from_line(line).map(|record| Held::Record(Box::new(record)));
         let any = || serde_json::from_slice(line).map(Held::Value).expect("we have written it");
         let held = scanner.scan(line).map(Held::Flat).unwrap_or_else(|| whole().unwrap_or_else(|_| any()));
-        Self { line: Some(line), held }
+        Self { line: Some(line), held, added: None }
     }
 
     /// A value that a jq filter gave: a record when it has the name of an event.
@@ -57,7 +61,7 @@ impl<'a> Item<'a> {
         let record =
             value.get("eventname").and_then(|_| Record::from_line(value.to_string().as_bytes()).ok());
         let held = record.map_or(Held::Value(value), |record| Held::Record(Box::new(record)));
-        Item { line: None, held }
+        Item { line: None, held, added: None }
     }
 
     /// The record, taken apart; `None` for what is none.
@@ -65,7 +69,9 @@ impl<'a> Item<'a> {
         match &self.held {
             Held::Flat(_) => {
                 let line = self.line.expect("a flat record stands in its line");
-                Some(Cow::Owned(Record::from_line(line).expect("what is flat is a record")))
+                let mut record = Record::from_line(line).expect("what is flat is a record");
+                self.added.into_iter().for_each(|added| added.replace_in(&mut record.extra));
+                Some(Cow::Owned(record))
             }
             Held::Record(record) => Some(Cow::Borrowed(record)),
             Held::Value(_) => None,
@@ -76,11 +82,27 @@ impl<'a> Item<'a> {
     pub(crate) fn change(&mut self) -> Option<&mut Record> {
         if let Held::Flat(_) = self.held {
             self.held = Held::Record(Box::new(self.record()?.into_owned()));
+            self.added = None;
         }
         self.line = None;
         match &mut self.held {
             Held::Record(record) => Some(record),
             Held::Flat(_) | Held::Value(_) => None,
+        }
+    }
+
+    /// Adds what `--track` knows, instead of what stands under these keys. A flat record keeps its line.
+    pub(crate) fn add(&mut self, added: Added) {
+        let mut has_key = false;
+        if let Held::Flat(flat) = &self.held {
+            flat.each(&mut |key, _| has_key |= Added::has_key(key));
+            if !has_key {
+                self.added = Some(added);
+                return;
+            }
+        }
+        if let Some(record) = self.change() {
+            added.replace_in(&mut record.extra);
         }
     }
 
@@ -95,6 +117,11 @@ impl<'a> Item<'a> {
     /// Appends it as JSON, newline included: its own bytes where it was not changed.
     pub(crate) fn write_line(&self, out: &mut Vec<u8>) {
         match (self.line, &self.held) {
+            (Some(line), Held::Flat(_)) if let Some(added) = &self.added => {
+                out.extend_from_slice(&line[..line.len() - 1]);
+                added.write(out);
+                out.extend_from_slice(b"}\n");
+            }
             (Some(line), _) => {
                 out.extend_from_slice(line);
                 out.push(b'\n');
@@ -108,14 +135,17 @@ impl<'a> Item<'a> {
 
 impl From<Record> for Item<'_> {
     fn from(record: Record) -> Self {
-        Self { line: None, held: Held::Record(Box::new(record)) }
+        Self { line: None, held: Held::Record(Box::new(record)), added: None }
     }
 }
 
 impl Fields for Item<'_> {
     fn get(&self, key: &str) -> Option<Field<'_>> {
         match &self.held {
-            Held::Flat(flat) => flat.get(key),
+            Held::Flat(flat) => match self.added {
+                Some(added) if Added::has_key(key) => added.get(key),
+                _ => flat.get(key),
+            },
             Held::Record(record) => record.get(key),
             Held::Value(value) => value.get(key).map(Field::from),
         }
@@ -123,7 +153,10 @@ impl Fields for Item<'_> {
 
     fn each<'s>(&'s self, give: &mut dyn FnMut(&'s str, Field<'s>)) {
         match &self.held {
-            Held::Flat(flat) => flat.each(give),
+            Held::Flat(flat) => {
+                flat.each(give);
+                self.added.into_iter().for_each(|added| added.each(give));
+            }
             Held::Record(record) => record.each(give),
             Held::Value(value) => {
                 let members = value.as_object().into_iter().flatten();
@@ -153,6 +186,57 @@ impl Fields for Item<'_> {
             Held::Flat(flat) => flat.body_in(memory),
             Held::Record(record) => record.body_in(memory),
             Held::Value(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use supd_core::State;
+
+    use super::*;
+
+    fn added() -> Added {
+        Added { state: Some(State::Running), restarts: Some(2), ..Added::default() }
+    }
+
+    /// The line of a record to which something was added, after what it says was asked of it in every way.
+    fn with_added(line: &str) -> String {
+        let mut scanner = Scanner::default();
+        let mut item = Item::read(&mut scanner, line.as_bytes()).unwrap();
+        item.add(added());
+        let mut out = Vec::new();
+        item.write_line(&mut out);
+        let read_back: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(serde_json::to_value(&*item.record().unwrap()).unwrap(), read_back);
+        let mut fields = 0;
+        item.each(&mut |key, field| {
+            assert_eq!(
+                (Some(&field), &field),
+                (item.get(key).as_ref(), &Field::from(&read_back[key])),
+                "{key}"
+            );
+            fields += 1;
+        });
+        assert_eq!(fields, read_back.as_object().unwrap().len());
+        assert!(item.get("uptime").is_none());
+        item.change().unwrap();
+        let mut again = Vec::new();
+        item.write_line(&mut again);
+        assert_eq!(serde_json::from_slice::<Value>(&again).unwrap(), read_back);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_added_goes_to_the_end_of_the_line_and_replaces_what_stood_there() {
+        let end = r#""state":"RUNNING","restarts":2}"#;
+        for (line, expected) in [
+            (r#"{"eventname":"X","pid":1}"#, r#"{"eventname":"X","pid":1,"#),
+            (r#"{"eventname":"X","note":"\u0041"}"#, r#"{"eventname":"X","note":"\u0041","#),
+            (r#"{"eventname":"X","uptime":1,"note":3}"#, r#"{"eventname":"X","note":3,"#),
+            (r#"{ "pid":1, "restarts":"x", "eventname":"X" }"#, r#"{"eventname":"X","pid":1,"#),
+        ] {
+            assert_eq!(with_added(line), format!("{expected}{end}\n"));
         }
     }
 }

@@ -10,6 +10,7 @@ mod output;
 mod problems;
 mod select;
 mod source;
+mod track;
 
 use std::cell::Cell;
 use std::process::ExitCode;

@@ -23,14 +23,15 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// Whether a record is a problem, or the first RUNNING or STOPPED after one, which it marks.
+    /// Whether a record is a problem, or the end of one, which it marks: the first RUNNING or STOPPED afterwards or, of
+    /// flapping, SUPD_STABLE.
     pub(crate) fn passes(&mut self, item: &mut Item<'_>) -> bool {
         let kind = item.kind();
         if is_problem(kind, item) {
             self.remember(item);
             return true;
         }
-        if !matches!(kind, Kind::ProcessState(State::Running | State::Stopped)) {
+        if !matches!(kind, Kind::ProcessState(State::Running | State::Stopped) | Kind::Stable) {
             return false;
         }
         let Some(serial) = self.forget(item) else { return false };
@@ -62,6 +63,8 @@ impl Problems {
     fn find_key(&mut self, item: &Item<'_>) -> Option<()> {
         item.text("processname")?;
         self.key.clear();
+        // That a process flaps is a problem by itself: being RUNNING is no end of it, being stable is.
+        self.key.push(matches!(item.kind(), Kind::Flapping | Kind::Stable).into());
         for name in KEY {
             let text = item.text(name).unwrap_or_default();
             // With its length no text can pass for the end of the one before it.
@@ -94,8 +97,9 @@ mod tests {
         let mut problems = Problems::default();
         let pass = |&(process, state, serial): &(&str, &str, u64)| {
             let expected = if state == "EXITED" { r#","expected":false"# } else { "" };
+            let family = if state.starts_with("SUPD") { "" } else { "PROCESS_STATE_" };
             let text = format!(
-                r#"{{"serial":{serial},"eventname":"PROCESS_STATE_{state}","processname":"{process}","groupname":"g"{expected}}}"#
+                r#"{{"serial":{serial},"eventname":"{family}{state}","processname":"{process}","groupname":"g"{expected}}}"#
             );
             let mut scanner = Scanner::default();
             let mut item = Item::read(&mut scanner, text.as_bytes()).unwrap();
@@ -122,5 +126,23 @@ mod tests {
     fn the_last_problem_of_a_row_is_the_one_resolved() {
         let events = [("a", "BACKOFF", 1), ("a", "BACKOFF", 2), ("a", "FATAL", 3), ("a", "STOPPED", 4)];
         assert_eq!(passed(&events), [(1, None), (2, None), (3, None), (4, Some(3))]);
+    }
+
+    #[test]
+    fn flapping_is_over_when_that_is_said_and_not_before() {
+        let events = [
+            ("a", "EXITED", 2),
+            ("a", "RUNNING", 4),
+            ("a", "SUPD_RESTARTED", 4),
+            ("a", "SUPD_FLAPPING", 4),
+            ("a", "RUNNING", 5),
+            ("a", "EXITED", 6),
+            ("a", "RUNNING", 8),
+            ("b", "SUPD_STABLE", 9),
+            ("a", "SUPD_STABLE", 9),
+            ("a", "SUPD_STABLE", 10),
+        ];
+        let expected = [(2, None), (4, Some(2)), (4, None), (6, None), (8, Some(6)), (9, Some(4))];
+        assert_eq!(passed(&events), expected);
     }
 }

@@ -83,8 +83,8 @@ pub(crate) struct SelectOptions {
     #[arg(long, conflicts_with = "problems")]
     invert: bool,
 
-    /// What needs somebody: unexpected exits, FATAL, BACKOFF, UNKNOWN and lost events; and the first RUNNING or
-    /// STOPPED of the process afterwards, marked with 'resolves' = the problem's serial
+    /// What needs somebody: unexpected exits, FATAL, BACKOFF, UNKNOWN, flapping (with --track) and lost events; and
+    /// what ends each (the first RUNNING or STOPPED, or SUPD_STABLE), marked with 'resolves' = the problem's serial
     #[arg(long)]
     problems: bool,
 
