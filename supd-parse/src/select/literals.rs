@@ -39,7 +39,7 @@ impl Select {
             Literals::of(&self.servers, glob(60)),
             Literals::of(&self.from_states, |state| Some((vec![quoted(state.name())], 20))),
             Literals::of(&self.states, |state| Some(of_state(*state))),
-            self.unexpected.then(|| Literals::of(&[State::Exited], |state| Some(of_state(*state)))).flatten(),
+            self.unexpected.then(|| Literals { any: vec![quoted("PROCESS_STATE_EXITED")], share: 15 }),
             // The text of a body that is not UTF-8 cannot be looked for.
             grep.map(|any| Literals { any: [any, vec![b"data_b64".to_vec()]].concat(), share: 5 }),
             problems.then(of_problems),
