@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags};
 use supd_core::input::{Source, Watch};
 use supd_core::reader::{Form, Item, Reader};
-use supd_core::{Event, LenUnit, Record, stdio};
+use supd_core::{Event, LenUnit, Record, spool, stdio};
 
 use crate::generate;
 use crate::renumber::Renumber;
@@ -231,16 +231,7 @@ fn is_pipe(path: &Path) -> bool {
 
 /// The segments of a spool directory in order; anything else is itself.
 fn segments(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let error = || format!("read directory '{}'", path.display());
-    let entries =
-        fs::read_dir(path).with_context(error)?.collect::<Result<Vec<_>, _>>().with_context(error)?;
-    let is_segment = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "ndjson");
-    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_segment).collect();
-    files.sort();
-    Ok(files)
+    if path.is_dir() { spool::segments(path) } else { Ok(vec![path.to_owned()]) }
 }
 
 /// When events happen: each path keeps its own spacing, and begins where the one before ended.

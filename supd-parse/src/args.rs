@@ -46,12 +46,12 @@ pub struct Args {
 }
 
 impl Args {
-    /// What is to be done with the lines of the input.
+    /// What is to be done with the lines of the input; spans of time are counted back from `now`.
     ///
     /// # Errors
     /// [`cli::Usage`].
-    pub(crate) fn lane(&self) -> Result<Lane, cli::Usage> {
-        let select = self.select.select(Timestamp::now(), &TimeZone::system())?;
+    pub(crate) fn lane(&self, now: Timestamp) -> Result<Lane, cli::Usage> {
+        let select = self.select.select(now, &TimeZone::system())?;
         let reading = match self.select.reading(&select) {
             // What cannot pass still tells how a process does.
             Reading::Found(_) if self.track.is_on() => Reading::Every,

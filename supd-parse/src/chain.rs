@@ -11,6 +11,7 @@ use supd_core::fields::Fields as _;
 use supd_core::{Kind, Record};
 
 use crate::format::Format;
+use crate::format::ndjson::Ndjson;
 use crate::item::Item;
 use crate::limit::Limit;
 use crate::problems::Problems;
@@ -37,10 +38,9 @@ impl Chain {
     /// What a filter could not do with it.
     pub(crate) fn take(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         self.warm_up(&item)?;
-        // They are for the consumers of a spool, who must see them whatever is filtered.
+        // Marks are for the consumers of a spool, who must see them whatever is filtered.
         if item.kind() == Kind::Mark {
-            self.format.write(&item, out);
-            return Ok(ControlFlow::Continue(()));
+            return self.take_passed(item, out);
         }
         let Some(tracker) = &mut self.track else { return Ok(self.give(item, out)) };
         let Told { before, is_known, after } = tracker.take(&mut item);
@@ -55,9 +55,35 @@ impl Chain {
         records.into_iter().try_for_each(|record| self.give(Item::from(record), out))
     }
 
-    fn give(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
-        let is_tick = self.ticks && item.kind() == Kind::Tick;
-        if !is_tick && !self.passes(&mut item) {
+    fn give(&mut self, item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
+        if !self.is_pulse(item.kind()) && !self.select.passes(&item) {
+            return ControlFlow::Continue(());
+        }
+        self.give_selected(item, out)
+    }
+
+    /// Takes a record that has passed [`Self::into_front`] of another such chain.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(crate) fn take_passed(
+        &mut self,
+        item: Item<'_>,
+        out: &mut Vec<u8>,
+    ) -> anyhow::Result<ControlFlow<()>> {
+        Ok(self.give_selected(item, out))
+    }
+
+    /// What comes behind `select`.
+    fn give_selected(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
+        let kind = item.kind();
+        if kind == Kind::Mark {
+            self.format.write(&item, out);
+            return ControlFlow::Continue(());
+        }
+        // Behind `select`, so that it remembers only problems that are passed on.
+        let is_pulse = self.is_pulse(kind);
+        if !is_pulse && !self.problems.as_mut().is_none_or(|problems| problems.passes(&mut item)) {
             return ControlFlow::Continue(());
         }
         self.limit.give(&item, &mut *self.format, out)
@@ -77,8 +103,8 @@ impl Chain {
             let item = Some(item).filter(|_| !is_known);
             let items =
                 before.into_iter().map(Item::from).chain(item).chain(after.into_iter().map(Item::from));
-            for mut item in items {
-                self.passes(&mut item);
+            for mut item in items.filter(|item| self.select.passes(item)) {
+                self.problems.as_mut().is_none_or(|problems| problems.passes(&mut item));
             }
             Ok(())
         });
@@ -89,10 +115,32 @@ impl Chain {
         Ok(())
     }
 
-    fn passes(&mut self, item: &mut Item<'_>) -> bool {
-        self.select.passes(item)
-            // Last, so that it remembers only problems that are passed on.
-            && self.problems.as_mut().is_none_or(|problems| problems.passes(item))
+    fn is_pulse(&self, kind: Kind) -> bool {
+        self.ticks && kind == Kind::Tick
+    }
+
+    /// Whether each record is dealt with for its own sake, whatever comes before or after it. Then several chains can do
+    /// the work side by side, and what they write belongs one after another. Whoever adds something that remembers
+    /// names it here.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.track.is_none() && self.problems.is_none() && self.limit.is_none() && self.format.is_stateless()
+    }
+
+    /// Whether [`Self::into_front`] leaves less to do for those behind it: nothing that remembers stands before it, and
+    /// it does not let everything pass.
+    pub(crate) fn divides(&self) -> bool {
+        self.track.is_none() && (self.is_stateless() || self.problems.is_some() || !self.select.is_empty())
+    }
+
+    /// The front part of the chain, up to the first stage that remembers something, so that several can go side by side.
+    /// What it writes are the lines that pass, for [`Self::take_passed`] of one chain, in order; or, where nothing
+    /// remembers, what the whole chain writes.
+    pub(crate) fn into_front(self) -> Self {
+        if self.is_stateless() {
+            return self;
+        }
+        let problems = self.problems.map(|_| Problems::only_candidates());
+        Self { problems, limit: Limit::None, format: Box::new(Ndjson), ..self }
     }
 
     /// What comes before the first record.

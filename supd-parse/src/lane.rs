@@ -32,15 +32,30 @@ pub(crate) enum Reading {
 /// What came of a block.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Lines that are no records, by their number in the block, from 0, each with the reason.
-    pub(crate) malformed: Vec<(u64, String)>,
+    /// Lines that are no records.
+    pub(crate) malformed: Vec<Malformed>,
     /// Whether more is wanted.
     pub(crate) flow: ControlFlow<()>,
+}
+
+/// A line that is no record.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    /// Its number in the block, from 0.
+    pub(crate) number: u64,
+    /// What was written up to here came before it.
+    pub(crate) at: usize,
+    pub(crate) reason: String,
 }
 
 impl Lane {
     pub(crate) fn new(chain: Chain, reading: Reading) -> Self {
         Self { chain, reading, scanner: Scanner::default() }
+    }
+
+    /// With the front of its chain only, as [`Chain::into_front`].
+    pub(crate) fn into_front(self) -> Self {
+        Self { chain: self.chain.into_front(), ..self }
     }
 
     /// Takes a block of whole lines.
@@ -68,13 +83,31 @@ impl Lane {
             }
             match read(&self.reading, &mut self.scanner, line) {
                 Ok(item) => outcome.flow = self.chain.take(item, out)?,
-                Err(error) => outcome.malformed.push((number as u64, reader::reason(&error))),
+                Err(error) => outcome.malformed.push(Malformed {
+                    number: number as u64,
+                    at: out.len(),
+                    reason: reader::reason(&error),
+                }),
             }
             if outcome.flow.is_break() {
                 break;
             }
         }
         Ok(outcome)
+    }
+
+    /// Takes what another lane, of a chain's front, has written.
+    ///
+    /// # Errors
+    /// The chain's.
+    pub(crate) fn take_passed(&mut self, lines: &[u8], out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
+        for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            let item = Item::read_any(&mut self.scanner, line);
+            if self.chain.take_passed(item, out)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -29,6 +29,11 @@ impl Limit {
         }
     }
 
+    /// Whether all are wanted, each as it comes.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// Writes a record, or keeps it. Breaks off when it was the last one wanted.
     pub(crate) fn give(
         &mut self,

@@ -1,7 +1,5 @@
 //! What is on its way to standard output.
 
-use std::io::{self, Write as _};
-
 use supd_core::stdio;
 
 /// So much is written at once, unless the input is silent before.
@@ -14,6 +12,19 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Adds what somebody else has put together; much of it is not copied, but written.
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if bytes.len() < ENOUGH {
+            self.buf.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.flush()?;
+        stdio::print(bytes)
+    }
+
     /// Writes what there is when it is enough to be worth it.
     ///
     /// # Errors
@@ -27,9 +38,8 @@ impl Output {
     /// # Errors
     /// [`stdio::ClosedStdout`]; the system's.
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(&self.buf).and_then(|()| stdout.flush());
+        let written = stdio::print(&self.buf);
         self.buf.clear();
-        written.map_err(stdio::stdout_error)
+        written
     }
 }

@@ -20,13 +20,23 @@ pub(crate) struct Problems {
     open: HashMap<Vec<u8>, u64>,
     /// Where the key of the record in hand is put together.
     key: Vec<u8>,
+    /// Whether nothing is remembered, and what may be a problem or its end passes.
+    only_candidates: bool,
 }
 
 impl Problems {
+    /// Leaves out what is neither a problem nor its end, whatever was before: for another, behind it, to decide about.
+    pub(crate) fn only_candidates() -> Self {
+        Self { only_candidates: true, ..Self::default() }
+    }
+
     /// Whether a record is a problem, or the end of one, which it marks: the first RUNNING or STOPPED afterwards or, of
     /// flapping, SUPD_STABLE.
     pub(crate) fn passes(&mut self, item: &mut Item<'_>) -> bool {
         let kind = item.kind();
+        if self.only_candidates {
+            return is_candidate(kind, item);
+        }
         if is_problem(kind, item) {
             self.remember(item);
             return true;
@@ -83,6 +93,16 @@ fn is_problem(kind: Kind, item: &Item<'_>) -> bool {
     match describe::severity_of_kind(kind, expected) {
         Some(severity) => severity.is_problem(),
         None => item.record().is_some_and(|record| describe::is_problem(&record)),
+    }
+}
+
+fn is_candidate(kind: Kind, item: &Item<'_>) -> bool {
+    match kind {
+        Kind::ProcessState(State::Exited) => item.get("expected") != Some(Field::Flag(true)),
+        Kind::ProcessState(State::Starting | State::Stopping) => false,
+        Kind::ProcessLog | Kind::ProcessCommunication | Kind::RemoteCommunication => false,
+        Kind::SupervisorStateChange | Kind::Tick | Kind::ProcessGroup => false,
+        _ => true,
     }
 }
 

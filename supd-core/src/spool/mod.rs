@@ -13,6 +13,7 @@ pub mod disk;
 mod lock;
 pub mod log;
 mod reader;
+mod segments;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ use disk::Directory;
 pub use lock::{Asked, Lock};
 use log::{Index, Log, Lost, Repairs};
 pub use reader::Reader;
+pub use segments::{segment_number, segments};
 
 use crate::cli::Usage;
 

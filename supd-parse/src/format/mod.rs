@@ -9,6 +9,12 @@ use crate::item::Item;
 
 /// Turns records into bytes.
 pub(crate) trait Format {
+    /// Whether it writes each record in the same way whatever comes before or after it, so that several of it can work
+    /// side by side; only one of them is told of the beginning, of silence and of the end.
+    fn is_stateless(&self) -> bool {
+        false
+    }
+
     /// What comes before the first record.
     fn begin(&mut self, _out: &mut Vec<u8>) {}
 

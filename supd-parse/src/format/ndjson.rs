@@ -6,6 +6,10 @@ use crate::item::Item;
 pub(crate) struct Ndjson;
 
 impl Format for Ndjson {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
         item.write_line(out);
     }

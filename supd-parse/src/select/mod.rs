@@ -34,6 +34,26 @@ pub(crate) struct Select {
 }
 
 impl Select {
+    /// Whether everything passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            events,
+            processes,
+            groups,
+            hosts,
+            servers,
+            from_states,
+            states,
+            unexpected,
+            window,
+            grep,
+            invert,
+        } = self;
+        let names = events.is_empty() && processes.is_empty() && groups.is_empty();
+        let places = hosts.is_empty() && servers.is_empty() && from_states.is_empty() && states.is_empty();
+        names && places && !unexpected && window.is_empty() && grep.is_none() && !invert
+    }
+
     /// Whether a record passes.
     pub(crate) fn passes(&mut self, item: &Item<'_>) -> bool {
         self.holds(item) != self.invert

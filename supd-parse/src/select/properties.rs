@@ -129,9 +129,9 @@ proptest! {
             words.retain(|word| *word != "--invert");
         }
         let block = lines.join("\n");
-        let strict = passed(args(&[&words[..], &["--strict"]].concat()).lane().unwrap(), &block);
-        prop_assert_eq!(&passed(args(&words).lane().unwrap(), &block), &strict);
-        let every = Lane::new(args(&words).lane().unwrap().chain, Reading::Every);
+        let strict = passed(args(&[&words[..], &["--strict"]].concat()).lane(jiff::Timestamp::now()).unwrap(), &block);
+        prop_assert_eq!(&passed(args(&words).lane(jiff::Timestamp::now()).unwrap(), &block), &strict);
+        let every = Lane::new(args(&words).lane(jiff::Timestamp::now()).unwrap().chain, Reading::Every);
         prop_assert_eq!(&passed(every, &block), &strict);
     }
 }
@@ -151,7 +151,7 @@ fn a_record_that_passes_as_it_came_costs_no_memory() {
         &["--grep", "nothing", "--invert"],
         &["--problems"],
     ] {
-        let mut lane = args(words).lane().unwrap();
+        let mut lane = args(words).lane(jiff::Timestamp::now()).unwrap();
         let mut out = Vec::with_capacity(block.len() + 1);
         // What is kept from one block to the next is there after the first.
         lane.take(block.as_bytes(), &mut out).unwrap();

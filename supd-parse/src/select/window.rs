@@ -25,9 +25,14 @@ impl Window {
         Self { since: since.map(Bound::new), until: until.map(Bound::new) }
     }
 
+    /// Whether it holds all times, and what has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.since.is_none() && self.until.is_none()
+    }
+
     /// Whether the record's time is in it; a record without a time is not, unless all times are.
     pub(crate) fn holds(&self, item: &Item<'_>) -> bool {
-        if self.since.is_none() && self.until.is_none() {
+        if self.is_empty() {
             return true;
         }
         let Some(ts) = item.text("ts") else { return false };

@@ -1,64 +1,122 @@
-//! Where records come from: files and standard input, one after another.
+//! Where records come from: files, spools and standard input, one after another.
 
+mod blocks;
+mod inputs;
 pub(crate) mod options;
+mod parallel;
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
-use supd_core::input::{self, Watch};
-use supd_core::reader::{Form, Piece, Reader};
+use anyhow::Context as _;
+use jiff::Timestamp;
+use supd_core::cli;
+use supd_core::input::Watch;
+use supd_core::reader::{Piece, Reader, Rejects};
 
+use crate::args::Args;
 use crate::item::Item;
 use crate::lane::Lane;
 use crate::output::Output;
+use inputs::Input;
 
-/// So much is read at once, if it is there: more than the processor's second cache holds would be slower again.
+/// So much is read at once, if it is there. Larger blocks leave the processor's second cache, smaller ones cost calls.
 const BLOCK: usize = 256 * 1024;
 
-/// What came of a source.
-#[derive(Debug)]
-pub(crate) struct Read {
-    /// How many of its lines were no records.
-    pub(crate) malformed: u64,
+/// All that is read goes through here, and what comes of it goes out.
+pub(crate) struct Stream<'a> {
+    args: &'a Args,
+    /// When it began: each lane selects by the same time.
+    now: Timestamp,
+    watch: Watch,
+    lane: Lane,
+    output: Output,
     /// Whether more is wanted.
-    pub(crate) flow: ControlFlow<()>,
+    flow: ControlFlow<()>,
 }
 
-/// Reads one source to its end, or until nothing more is wanted.
-///
-/// # Errors
-/// The system's, with the name; a raw capture that makes no sense from some point on.
-pub(crate) fn read(
-    mut source: input::Source,
-    form: Form,
-    watch: &mut Watch,
-    lane: &mut Lane,
-    output: &mut Output,
-) -> anyhow::Result<Read> {
-    let mut reader = Reader::new(form, source.name());
-    let mut flow = ControlFlow::Continue(());
-    loop {
-        let bytes = source.read_into(reader.room(BLOCK), watch, &mut || {
-            lane.chain.idle(&mut output.buf);
-            output.flush()?;
-            Ok(lane.chain.next_due())
-        })?;
-        let ended = reader.filled(bytes);
-        reader.each_piece(|piece, rejects| {
-            if flow.is_break() {
-                return Ok(());
-            }
-            match piece {
-                Piece::Lines(first, block) => {
-                    let outcome = lane.take(block, &mut output.buf)?;
-                    outcome.malformed.iter().for_each(|(line, reason)| rejects.add(first + line, reason));
-                    flow = outcome.flow;
-                }
-                Piece::Record(record) => flow = lane.chain.take(Item::from(*record), &mut output.buf)?,
-            }
-            output.write()
-        })?;
-        if ended || flow.is_break() {
-            return Ok(Read { malformed: reader.malformed(), flow });
-        }
+impl<'a> Stream<'a> {
+    /// Catches SIGTERM, and writes what comes before the first record.
+    ///
+    /// # Errors
+    /// When the signal cannot be caught.
+    pub(crate) fn new(args: &'a Args) -> anyhow::Result<Self> {
+        let watch = Watch::default().with_sigterm(args.input.drain_timeout).context("catch SIGTERM")?;
+        let now = Timestamp::now();
+        let mut lane = args.lane(now)?;
+        let mut output = Output::default();
+        lane.chain.begin(&mut output.buf);
+        Ok(Self { args, now, watch: watch.with_stdout(), lane, output, flow: ControlFlow::Continue(()) })
     }
+
+    /// Reads all that the command line names; the exit status.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub(crate) fn read(mut self) -> anyhow::Result<u8> {
+        let inputs = inputs::of(&self.args.input.files);
+        let status = cli::each_file(inputs.map(|input| self.read_input(&input?)))?;
+        self.end()?;
+        Ok(status)
+    }
+
+    /// Writes what comes after the last record.
+    fn end(&mut self) -> anyhow::Result<()> {
+        self.lane.chain.end(&mut self.output.buf);
+        self.output.flush()
+    }
+
+    /// How many lines of it were no records.
+    fn read_input(&mut self, input: &Input) -> anyhow::Result<u64> {
+        if self.flow.is_break() {
+            return Ok(0);
+        }
+        let Some(mut source) = input.open()? else { return Ok(0) };
+        let mut reader = Reader::new(self.args.input.from, source.name());
+        parallel::read(self, &source, &mut reader)?;
+        while self.flow.is_continue() {
+            let bytes = source.read_into(reader.room(BLOCK), &mut self.watch, &mut || {
+                silence(&mut self.lane, &mut self.output)
+            })?;
+            if bytes == 0 && input.may_be_torn() {
+                let torn = reader.unread();
+                log::debug!(
+                    "read '{}': {torn} bytes of a line that is being written are left out",
+                    reader.name()
+                );
+            }
+            let ended = reader.filled(bytes);
+            self.take(&mut reader)?;
+            if ended {
+                break;
+            }
+        }
+        Ok(reader.malformed())
+    }
+
+    /// Takes all that has come whole.
+    fn take(&mut self, reader: &mut Reader) -> anyhow::Result<()> {
+        reader.each_piece(|piece, rejects| match piece {
+            _ if self.flow.is_break() => Ok(()),
+            Piece::Lines(first, block) => self.take_lines(first, block, rejects),
+            Piece::Record(record) => {
+                self.flow = self.lane.chain.take(Item::from(*record), &mut self.output.buf)?;
+                self.output.write()
+            }
+        })
+    }
+
+    fn take_lines(&mut self, first: u64, block: &[u8], rejects: &mut Rejects) -> anyhow::Result<()> {
+        let outcome = self.lane.take(block, &mut self.output.buf)?;
+        outcome.malformed.iter().for_each(|line| rejects.add(first + line.number, &line.reason));
+        self.flow = outcome.flow;
+        self.output.write()
+    }
+}
+
+/// There is nothing to read: all that can be written is. Gives when to look again, though nothing may have come.
+fn silence(lane: &mut Lane, output: &mut Output) -> anyhow::Result<Option<Instant>> {
+    lane.chain.idle(&mut output.buf);
+    output.flush()?;
+    Ok(lane.chain.next_due())
 }
