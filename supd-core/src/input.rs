@@ -260,9 +260,14 @@ impl Lines {
         }
     }
 
+    /// How many bytes of a line have come that is not whole; all whole lines have been taken.
+    pub fn begun(&self) -> usize {
+        self.buf.len() - self.pos
+    }
+
     /// Forgets a line that has begun, and says how many bytes of it have come; all whole lines have been taken.
     pub fn unread(&mut self) -> usize {
-        let begun = self.buf.len() - self.pos;
+        let begun = self.begun();
         self.buf.truncate(self.pos);
         self.searched = self.pos;
         begun

@@ -150,6 +150,14 @@ impl Reader {
         }
     }
 
+    /// As [`Self::unread`], unless the line is longer than this already: to read it again and again would take too long.
+    pub fn unread_up_to(&mut self, most: usize) -> usize {
+        match &self.state {
+            State::Ndjson(lines) if lines.begun() > most => 0,
+            _ => self.unread(),
+        }
+    }
+
     /// Somebody else has read so many lines, and the rest of the file is lines too.
     pub fn resume_after(&mut self, lines: u64) {
         self.state = State::Ndjson(Lines::after(lines));

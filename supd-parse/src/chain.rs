@@ -161,6 +161,11 @@ impl Chain {
         self.track.as_ref()?.next_due()
     }
 
+    /// What was there has been read, and more will come: what was kept for the end is written.
+    pub(crate) fn caught_up(&mut self, out: &mut Vec<u8>) {
+        self.limit.end(&mut *self.format, out);
+    }
+
     /// What comes after the last record.
     pub(crate) fn end(&mut self, out: &mut Vec<u8>) {
         self.limit.end(&mut *self.format, out);

@@ -50,10 +50,7 @@ impl Input {
         };
         match Source::open(Some(path)) {
             Err(error) if is_gone(&error) => {
-                log::warn!(
-                    "read '{}': the spool's writer has removed it meanwhile; passed over",
-                    path.display()
-                );
+                say_removed(path);
                 Ok(None)
             }
             opened => opened.map(Some),
@@ -64,6 +61,11 @@ impl Input {
     pub(crate) fn may_be_torn(&self) -> bool {
         matches!(self, Self::Segment { is_newest: true, .. })
     }
+}
+
+/// A segment has gone that was there.
+pub(crate) fn say_removed(path: &Path) {
+    log::warn!("read '{}': the spool's writer has removed it meanwhile; passed over", path.display());
 }
 
 fn is_gone(error: &anyhow::Error) -> bool {

@@ -1,6 +1,7 @@
 //! Where records come from: files, spools and standard input, one after another.
 
 mod blocks;
+mod follow;
 mod inputs;
 pub(crate) mod options;
 mod parallel;
@@ -31,6 +32,8 @@ pub(crate) struct Stream<'a> {
     watch: Watch,
     lane: Lane,
     output: Output,
+    /// How many lines were no records, of all that is followed.
+    malformed: u64,
     /// Whether more is wanted.
     flow: ControlFlow<()>,
 }
@@ -46,7 +49,15 @@ impl<'a> Stream<'a> {
         let mut lane = args.lane(now)?;
         let mut output = Output::default();
         lane.chain.begin(&mut output.buf);
-        Ok(Self { args, now, watch: watch.with_stdout(), lane, output, flow: ControlFlow::Continue(()) })
+        Ok(Self {
+            args,
+            now,
+            watch: watch.with_stdout(),
+            lane,
+            output,
+            malformed: 0,
+            flow: ControlFlow::Continue(()),
+        })
     }
 
     /// Reads all that the command line names; the exit status.
@@ -54,8 +65,12 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// When the output cannot be written.
     pub(crate) fn read(mut self) -> anyhow::Result<u8> {
-        let inputs = inputs::of(&self.args.input.files);
-        let status = cli::each_file(inputs.map(|input| self.read_input(&input?)))?;
+        let status = if follow::is_wanted(&self)? {
+            follow::run(&mut self)?
+        } else {
+            let inputs = inputs::of(&self.args.input.files);
+            cli::each_file(inputs.map(|input| self.read_input(&input?)))?
+        };
         self.end()?;
         Ok(status)
     }
@@ -92,6 +107,17 @@ impl<'a> Stream<'a> {
             }
         }
         Ok(reader.malformed())
+    }
+
+    /// Whether the time after SIGTERM is up, without waiting; says so.
+    fn has_no_time(&mut self, name: &str) -> anyhow::Result<bool> {
+        self.watch.wait(None, Some(Instant::now()))?;
+        let is_over = self.watch.is_over();
+        if is_over {
+            log::warn!("read '{name}': the input goes on after SIGTERM; ending all the same");
+            self.flow = ControlFlow::Break(());
+        }
+        Ok(is_over)
     }
 
     /// Takes all that has come whole.

@@ -14,6 +14,11 @@ pub(crate) struct InputOptions {
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
+    /// Go on with what is written to the files later, through rotation, until SIGTERM; files that are not there yet are
+    /// waited for
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
     /// Form of the input
     #[arg(long, value_enum, default_value = "auto", value_name = "FORM")]
     pub(crate) from: Form,

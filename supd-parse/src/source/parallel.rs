@@ -9,11 +9,9 @@
 
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, Scope};
-use std::time::Instant;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -79,7 +77,7 @@ pub(super) fn read(stream: &mut Stream<'_>, source: &Source, reader: &mut Reader
         let workers: Vec<Worker> = (0..work.jobs).map(start).collect::<Result<_, _>>()?;
         for worker in workers.iter().cycle() {
             let Ok(done) = worker.done.recv() else { break };
-            if stream.is_over(source.name())? {
+            if stream.has_no_time(source.name())? {
                 break;
             }
             end = done.end.unwrap_or(end);
@@ -191,17 +189,6 @@ fn take(lane: &mut Lane, block: &Block<'_>, mut out: Vec<u8>) -> Done {
 }
 
 impl Stream<'_> {
-    /// Whether there is no time left; says so.
-    fn is_over(&mut self, name: &str) -> anyhow::Result<bool> {
-        self.watch.wait(None, Some(Instant::now()))?;
-        let is_over = self.watch.is_over();
-        if is_over {
-            log::warn!("read '{name}': the input goes on after SIGTERM; ending all the same");
-            self.flow = ControlFlow::Break(());
-        }
-        Ok(is_over)
-    }
-
     /// Takes what a lane made of the part that comes next, after so many lines; gives its memory back.
     fn take_done(&mut self, done: Done, lines: u64, reader: &mut Reader) -> anyhow::Result<Vec<u8>> {
         let Done { out, outcome, .. } = done;
