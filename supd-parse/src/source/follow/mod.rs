@@ -68,6 +68,7 @@ pub(super) fn run(stream: &mut Stream<'_>) -> anyhow::Result<u8> {
         }
         if !has_caught_up {
             has_caught_up = true;
+            log::debug!("follow: what was there has been read; waiting for more");
             stream.lane.chain.caught_up(&mut stream.output.buf);
         }
         let due = super::silence(&mut stream.lane, &mut stream.output)?;
