@@ -9,7 +9,7 @@ use predicates::prelude::*;
 use crate::harness::{Running, Sandbox, capture, state};
 
 /// What is read at once.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 128 * 1024;
 
 /// Lines of all lengths, records or not, until there are so many bytes; the last one may lack its newline.
 fn any_lines(random: &mut fastrand::Rng, bytes: usize) -> Vec<u8> {
@@ -60,7 +60,7 @@ fn several_cores_say_what_one_says() {
         &["--strict", "-p", "p3"],
     ];
     for round in 0..3 {
-        let bytes = 5 * BLOCK + random.usize(..3 * BLOCK);
+        let bytes = 9 * BLOCK + random.usize(..3 * BLOCK);
         let text = any_lines(&mut random, bytes);
         // A mark and blanks at the beginning are no line's.
         let before = if round == 1 { &b"\xef\xbb\xbf\n\n"[..] } else { b"" };
@@ -99,7 +99,7 @@ fn several_cores_say_what_one_says() {
 fn lines_that_are_no_records_keep_their_numbers_with_several_cores() {
     let sandbox = Sandbox::new();
     let line = state(1, "web", "FATAL", "");
-    let lines = 8 * BLOCK / line.len();
+    let lines = 12 * BLOCK / line.len();
     sandbox
         .write("in", [line.repeat(lines), "oops\n".to_owned(), line.repeat(10), "[1]".to_owned()].concat());
     sandbox.tool("supd-parse").args(["-j2", "in"]).assert().code(1).stdout(line.repeat(lines + 10)).stderr(format!(

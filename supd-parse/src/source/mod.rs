@@ -22,7 +22,7 @@ use crate::output::Output;
 use inputs::Input;
 
 /// So much is read at once, if it is there. Larger blocks leave the processor's second cache, smaller ones cost calls.
-const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 128 * 1024;
 
 /// All that is read goes through here, and what comes of it goes out.
 pub(crate) struct Stream<'a> {

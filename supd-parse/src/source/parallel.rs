@@ -25,7 +25,7 @@ use crate::args::Args;
 use crate::lane::{Lane, Malformed, Outcome};
 
 /// A file that is smaller is read before the threads have begun.
-const WORTH_IT: u64 = 4 * BLOCK as u64;
+const WORTH_IT: u64 = 8 * BLOCK as u64;
 /// More cores than these wait for each other.
 const USUAL_JOBS: usize = 4;
 /// Enough to recognise a file's form by, whatever blanks come first.
