@@ -11,6 +11,7 @@ mod consumer;
 mod delivery;
 mod differential;
 mod follow;
+mod format;
 mod grouping;
 mod heartbeat;
 mod lint;

@@ -110,10 +110,14 @@ fn marks_pass_every_filter_at_once_and_in_their_place() {
     }
 }
 
+const TABLE_HEADING: &str = "TS  HOST  SEVERITY  SUBJECT  WHAT  FROM_STATE  PID\n";
+
 #[test]
 fn marks_are_for_programs_only() {
     let sandbox = Sandbox::new();
-    for (form, nothing) in [("text", ""), ("json", "[]\n"), ("ndjson", MARK)] {
+    for (form, nothing) in
+        [("text", ""), ("json", "[]\n"), ("logfmt", ""), ("table", TABLE_HEADING), ("ndjson", MARK)]
+    {
         let mut parse = sandbox.tool("supd-parse");
         parse.args(["--to", form]).write_stdin(MARK).assert().success().stdout(nothing);
     }
@@ -152,9 +156,9 @@ fn gaps_are_problems_with_words_of_their_own() {
     assert_eq!(parse(&["-e", "exited"]), "");
     assert_eq!(
         parse(&["--problems", "--to", "text"]),
-        "web1  prod dropped 2 events before they could be sent\n\
-         web1  spool was full and removed 3 events that had not been confirmed\n\
-         web1  spool lost 1 event; a power failure left it unreadable\n"
+        "web1  ERROR  prod dropped 2 events before they could be sent\n\
+         web1  ERROR  spool was full and removed 3 events that had not been confirmed\n\
+         web1  ERROR  spool lost 1 event; a power failure left it unreadable\n"
     );
 }
 
@@ -257,7 +261,8 @@ fn other_forms_are_asked_for() {
         .args(["--to", "text", "-e", "fatal"])
         .write_stdin(crashes())
         .assert();
-    text.success().stdout("2026-01-05 08:00:00.000  web1  db could not be started; supervisord gave up\n");
+    text.success()
+        .stdout("2026-01-05 08:00:00.000  web1  CRIT   db  could not be started; supervisord gave up\n");
     let json = sandbox
         .tool("supd-parse")
         .args(["--to", "json", "-e", "exited"])
@@ -276,7 +281,7 @@ fn on_a_terminal_it_writes_coloured_text_unless_told_not_to() {
         let assert = sandbox.tool("script").args(["-qec", command, "/dev/null"]).assert().success();
         String::from_utf8(assert.get_output().stdout.clone()).unwrap()
     };
-    assert!(on_terminal("supd-parse -e fatal in.ndjson").contains("\x1b[1;31mdb could not be started"));
+    assert!(on_terminal("supd-parse -e fatal in.ndjson").contains("\x1b[1;31mcould not be started"));
     assert!(!on_terminal("NO_COLOR=1 supd-parse -e fatal in.ndjson").contains('\x1b'));
     assert!(on_terminal("supd-parse -e fatal in.ndjson | cat").contains("{\"ts\""));
 }

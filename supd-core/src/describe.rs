@@ -45,6 +45,17 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+
+    /// How bad it is at a glance, where there are only letters.
+    pub fn emoji(self) -> &'static str {
+        match self {
+            Self::Critical => "🔥",
+            Self::Error => "🔴",
+            Self::Warning => "🟠",
+            Self::Good => "🟢",
+            Self::Info => "⚪",
+        }
+    }
 }
 
 /// How much this event matters.

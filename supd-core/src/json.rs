@@ -2,7 +2,7 @@
 //! because its bytes are looked at eight at a time; serde_json looks at each one.
 
 /// Appends a string in its quotes.
-pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
+pub fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     loop {
@@ -16,7 +16,7 @@ pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a number.
-pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

@@ -20,7 +20,7 @@ pub mod flat;
 pub mod gaps;
 pub mod input;
 pub mod interruption;
-mod json;
+pub mod json;
 pub mod kind;
 pub mod listener;
 mod member;
@@ -36,6 +36,7 @@ pub mod signals;
 pub mod spool;
 pub mod stdio;
 pub mod supervisor;
+pub mod template;
 pub mod wire;
 pub mod words;
 

@@ -93,17 +93,6 @@ pub(crate) fn colour(severity: Severity) -> &'static str {
     }
 }
 
-/// The same where there are only letters.
-pub(crate) fn emoji(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "🔥",
-        Severity::Error => "🔴",
-        Severity::Warning => "🟠",
-        Severity::Good => "🟢",
-        Severity::Info => "⚪",
-    }
-}
-
 /// `the last hour`, `the last 10m`
 pub(crate) fn last(span: Duration) -> String {
     let words = words::span(span);

@@ -1,7 +1,6 @@
 //! The command line.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use supd_core::cli;
 
 use crate::chain::Chain;
@@ -38,7 +37,7 @@ pub struct Args {
     track: track::options::TrackOptions,
 
     #[command(flatten)]
-    output: format::options::OutputOptions,
+    pub(crate) output: format::options::OutputOptions,
 
     /// Which messages to write to standard error
     #[command(flatten)]
@@ -49,29 +48,29 @@ impl Args {
     /// What is to be done with the lines of the input; spans of time are counted back from `now`.
     ///
     /// # Errors
-    /// [`cli::Usage`].
-    pub(crate) fn lane(&self, now: Timestamp) -> Result<Lane, cli::Usage> {
-        let select = self.select.select(now, &TimeZone::system())?;
+    /// [`cli::Usage`]; when the file of a template cannot be read.
+    pub(crate) fn lane(&self, now: Timestamp) -> anyhow::Result<Lane> {
+        let select = self.select.select(now, &self.output.zone())?;
         let reading = match self.select.reading(&select) {
             // What cannot pass still tells how a process does.
             Reading::Found(_) if self.track.is_on() => Reading::Every,
             reading => reading,
         };
-        Ok(Lane::new(self.chain(select), reading))
+        Ok(Lane::new(self.chain(select)?, reading))
     }
 
     /// What is to be done with each record.
-    fn chain(&self, select: Select) -> Chain {
+    fn chain(&self, select: Select) -> anyhow::Result<Chain> {
         let track = self.track.tracker();
-        Chain {
+        Ok(Chain {
             warm_up: track.as_ref().and_then(|_| WarmUp::from_environment()),
             track,
             select,
             problems: self.select.problems(),
             ticks: self.select.ticks,
             limit: self.select.limit(),
-            format: self.output.format(),
-        }
+            format: self.output.format(false)?,
+        })
     }
 }
 

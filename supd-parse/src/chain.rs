@@ -78,7 +78,7 @@ impl Chain {
     fn give_selected(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
         let kind = item.kind();
         if kind == Kind::Mark {
-            self.format.write(&item, out);
+            self.format.mark(&item, out);
             return ControlFlow::Continue(());
         }
         // Behind `select`, so that it remembers only problems that are passed on.
@@ -141,7 +141,7 @@ impl Chain {
             return self;
         }
         let problems = self.problems.map(|_| Problems::only_candidates());
-        Self { problems, limit: Limit::None, format: Box::new(Ndjson), ..self }
+        Self { problems, limit: Limit::None, format: Box::new(Ndjson::default()), ..self }
     }
 
     /// What comes before the first record.

@@ -31,5 +31,6 @@ pub fn main() -> ExitCode {
 
 fn parse(args: &Args) -> anyhow::Result<u8> {
     stdio::refuse_supervisords_pipe()?;
-    Stream::new(args)?.read()
+    let status = Stream::new(args)?.read()?;
+    Ok(status.max(args.output.status()))
 }

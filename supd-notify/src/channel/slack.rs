@@ -68,7 +68,7 @@ impl Channel for Slack {
 /// Attachments rather than blocks: all three services draw them.
 fn payload(parcel: &Parcel, wording: &Wording) -> Value {
     let message = Message::of(parcel);
-    let emoji = message::emoji(message.severity);
+    let emoji = message.severity.emoji();
     let own_title = wording.title(parcel);
     // A name such as *web* is a name, not bold; a template may well want something bold.
     let mrkdwn = own_title.is_some();

@@ -1,14 +1,21 @@
 //! One JSON array, a record a line.
 
-use supd_core::Kind;
-use supd_core::fields::Fields as _;
-
 use super::Format;
+use super::columns::Columns;
+use super::projection;
 use crate::item::Item;
 
 #[derive(Default)]
 pub(crate) struct Json {
+    /// The keys that were asked for.
+    columns: Option<Columns>,
     written: bool,
+}
+
+impl Json {
+    pub(crate) fn new(columns: Option<Columns>) -> Self {
+        Self { columns, written: false }
+    }
 }
 
 impl Format for Json {
@@ -17,12 +24,9 @@ impl Format for Json {
     }
 
     fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>) {
-        if item.kind() == Kind::Mark {
-            return;
-        }
         out.extend_from_slice(if self.written { b",\n" } else { b"\n" });
         self.written = true;
-        item.write_line(out);
+        projection::push_line(item, self.columns.as_ref(), out);
         out.pop();
     }
 
@@ -33,16 +37,12 @@ impl Format for Json {
 
 #[cfg(test)]
 mod tests {
-    use super::super::formatted;
+    use super::super::tests::formatted;
     use super::*;
 
     #[test]
-    fn an_array_without_marks() {
-        let lines = [
-            r#"{"eventname":"TICK_5"}"#,
-            r#"{"seq":1,"eventname":"SUPD_MARK"}"#,
-            r#"{"eventname":"TICK_60"}"#,
-        ];
+    fn an_array_with_a_record_a_line() {
+        let lines = [r#"{"eventname":"TICK_5"}"#, r#"{"eventname":"TICK_60"}"#];
         assert_eq!(
             formatted(Json::default(), &lines),
             "[\n{\"eventname\":\"TICK_5\"},\n{\"eventname\":\"TICK_60\"}\n]\n"

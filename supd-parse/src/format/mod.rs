@@ -1,41 +1,68 @@
 //! Output forms, one a file: adding one is a file here and a line in `options::To`.
 
-pub(crate) mod json;
+mod aligned;
+mod columns;
+mod csv;
+mod gauge;
+mod json;
+mod logfmt;
 pub(crate) mod ndjson;
 pub(crate) mod options;
-pub(crate) mod text;
+mod paint;
+mod projection;
+mod rows;
+mod sheet;
+mod table;
+mod template;
+mod text;
+mod tsv;
+mod visible;
+mod zone;
 
 use crate::item::Item;
 
 /// Turns records into bytes.
 pub(crate) trait Format {
-    /// Whether it writes each record in the same way whatever comes before or after it, so that several of it can work
-    /// side by side; only one of them is told of the beginning, of silence and of the end.
-    fn is_stateless(&self) -> bool {
-        false
-    }
-
     /// What comes before the first record.
     fn begin(&mut self, _out: &mut Vec<u8>) {}
 
-    /// Appends one record.
+    /// Appends one record, or another value.
     fn write(&mut self, item: &Item<'_>, out: &mut Vec<u8>);
+
+    /// Takes a `SUPD_MARK`, which is for programs that read our records.
+    fn mark(&mut self, _item: &Item<'_>, _out: &mut Vec<u8>) {}
 
     /// The input is silent: a form that looks at several records at once writes what it has.
     fn idle(&mut self, _out: &mut Vec<u8>) {}
 
     /// What comes after the last record.
     fn end(&mut self, _out: &mut Vec<u8>) {}
+
+    /// Whether what is written of a record depends on that record alone. If so, several can be written side by side.
+    fn is_stateless(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
-pub(crate) fn formatted(mut format: impl Format, lines: &[&str]) -> String {
-    let mut out = Vec::new();
-    format.begin(&mut out);
-    for line in lines {
-        let mut scanner = supd_core::flat::Scanner::default();
-        format.write(&Item::read(&mut scanner, line.as_bytes()).unwrap(), &mut out);
+mod tests {
+    use serde_json::Value;
+    use supd_core::flat::Scanner;
+
+    use super::Format;
+    use crate::item::Item;
+
+    /// What a form makes of records, or of other values.
+    pub(super) fn formatted(mut format: impl Format, lines: &[&str]) -> String {
+        let mut out = Vec::new();
+        format.begin(&mut out);
+        for line in lines {
+            let mut scanner = Scanner::default();
+            let value = || Item::of_value(serde_json::from_str::<Value>(line).unwrap());
+            let item = Item::read(&mut scanner, line.as_bytes()).unwrap_or_else(|_| value());
+            format.write(&item, &mut out);
+        }
+        format.end(&mut out);
+        String::from_utf8(out).unwrap()
     }
-    format.end(&mut out);
-    String::from_utf8(out).unwrap()
 }

@@ -156,7 +156,7 @@ impl Work<'_> {
             Ok(lane) => lane.into_front(),
             Err(error) => {
                 // Nobody waits for more when it cannot be sent.
-                let _ = done.send(Done::failed(Vec::new(), error.into()));
+                let _ = done.send(Done::failed(Vec::new(), error));
                 return;
             }
         };
