@@ -110,7 +110,7 @@ fn marks_pass_every_filter_at_once_and_in_their_place() {
     }
 }
 
-const TABLE_HEADING: &str = "TS  HOST  SEVERITY  SUBJECT  WHAT  FROM_STATE  PID\n";
+const TABLE_HEADING: &str = "TS  HOST  SEVERITY  SUBJECT  WHAT  PID\n";
 
 #[test]
 fn marks_are_for_programs_only() {

@@ -117,11 +117,11 @@ fn records_of_our_own_are_told_by_every_means() {
     );
     sandbox.write("own", own);
     sandbox.tool("supd-parse").args(["--to", "text", "own"]).env("TZ", "UTC").assert().success().stdout(
-        "2026-01-05 08:01:00.000  db1  5 events of 2 processes: a could not be started\n    \
+        "2026-01-05 08:01:00.000  db1  CRIT   5 events of 2 processes: a could not be started\n    \
              a on db1: could not be started; supervisord gave up, 08:00:31 UTC\n    \
              b on db1: exited unexpectedly 4 times, 08:00:01 to 08:00:30 UTC\n\
-         2026-01-05 08:05:04.000  db1  a recovered after 5m 3s\n\
-         2026-01-05 12:00:31.000  db1  a has not recovered for 4h: could not be started; supervisord gave up\n",
+         2026-01-05 08:05:04.000  db1  ok     a  recovered after 5m 3s\n\
+         2026-01-05 12:00:31.000  db1  CRIT   a  has not recovered for 4h: could not be started; supervisord gave up\n",
     );
     sandbox
         .sh("supd-parse -e digest,reminder own | supd-notify log --body ''")

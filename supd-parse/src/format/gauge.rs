@@ -44,7 +44,8 @@ fn beginning(text: &str, room: usize) -> usize {
     text.len()
 }
 
-/// A column that is as wide as what has been in it, up to a limit.
+/// A column that is as wide as what has been in it. What is wider than the limit is not cut, and does not push aside
+/// what comes after it.
 #[derive(Debug)]
 pub(crate) struct Growing {
     width: usize,
@@ -57,13 +58,16 @@ impl Growing {
     }
 
     /// Appends the text as it is painted, spaces up to the column's width, and two more before the next column; nothing
-    /// as long as nothing has been in it. What is wider than the limit is not cut.
+    /// as long as nothing has been in it.
     pub(crate) fn put(&mut self, line: &mut String, text: &str, painted: &str) {
         let width = width(text);
-        self.width = self.width.max(width.min(self.most));
-        if self.width > 0 {
+        if width <= self.most {
+            self.width = self.width.max(width);
+        }
+        let room = self.width.max(width);
+        if room > 0 {
             line.push_str(painted);
-            line.extend(std::iter::repeat_n(' ', self.width.saturating_sub(width) + 2));
+            line.extend(std::iter::repeat_n(' ', room - width + 2));
         }
     }
 }
@@ -88,6 +92,18 @@ mod tests {
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
         assert_eq!(cut("☁\u{fe0f}☁\u{fe0f}", 3), "☁\u{fe0f}…");
         assert_eq!(cut("x", 0), "…");
+    }
+
+    #[test]
+    fn a_column_grows_up_to_its_limit_and_what_is_wider_stands_alone() {
+        let mut column = Growing::up_to(4);
+        let mut put = |text: &str| {
+            let mut line = String::new();
+            column.put(&mut line, text, text);
+            line
+        };
+        let lines = ["", "abcdef", "ab", "漢字", "ab", ""].map(&mut put);
+        assert_eq!(lines, ["", "abcdef  ", "ab  ", "漢字  ", "ab    ", "      "]);
     }
 
     #[test]

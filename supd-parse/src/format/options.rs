@@ -53,7 +53,7 @@ pub(crate) struct OutputOptions {
     ///
     /// Text and tables show local time unless it is given; csv, tsv, logfmt and a template's ts are in UTC unless it is
     /// given; ndjson and json always are.
-    #[arg(long, value_name = "ZONE", value_parser = zone::parse)]
+    #[arg(long, value_name = "ZONE", value_parser = zone::parse, allow_hyphen_values = true)]
     tz: Option<TimeZone>,
 
     /// Colours in text and tables
@@ -121,7 +121,9 @@ impl OutputOptions {
             },
             To::Table => {
                 let room = terminal.then(table::terminal_width).flatten();
-                Box::new(Table::new(rows(&table::USUAL, civil), paint, !self.no_header, room))
+                let is_narrow = room.is_some_and(|room| room < table::ROOMY);
+                let times = if is_narrow { Times::Short(self.zone()) } else { civil };
+                Box::new(Table::new(rows(&table::USUAL, times), paint, !self.no_header, room))
             }
             To::Template => Box::new(self.compile(terminal, of_values)?),
         };

@@ -16,11 +16,14 @@ use super::text::push_line;
 use crate::item::Item;
 
 /// What one asks first.
-pub(crate) const USUAL: [&str; 7] = ["ts", "host", "severity", "subject", "what", "from_state", "pid"];
+pub(crate) const USUAL: [&str; 6] = ["ts", "host", "severity", "subject", "what", "pid"];
 
 /// So many rows, or so many bytes of them, say how wide the columns are.
 const FIRST_ROWS: usize = 1_000;
 const FIRST_BYTES: usize = 1024 * 1024;
+
+/// On a terminal of fewer columns, times are short.
+pub(crate) const ROOMY: usize = 100;
 
 /// A column is not made narrower than this to make the table fit.
 const NARROWEST: usize = 6;
@@ -85,7 +88,7 @@ impl Table {
     /// Says how wide columns are by the rows that have come, and writes those.
     fn settle(&mut self, out: &mut Vec<u8>) {
         let Widths::Open { rows, .. } = &self.widths else { return };
-        let widths = fit(natural(rows), self.layout.room);
+        let widths = fit(natural(rows), &self.layout.keys, self.layout.room);
         rows.iter().for_each(|row| row.push_to(&self.layout, &widths, out));
         self.widths = Widths::Settled(widths);
     }
@@ -166,13 +169,15 @@ fn natural(rows: &[Row]) -> Vec<usize> {
     (0..columns).map(|at| widest(at).unwrap_or_default()).collect()
 }
 
-/// Takes from the widest columns until all fit.
-fn fit(mut widths: Vec<usize>, room: Option<usize>) -> Vec<usize> {
+/// Takes from the widest columns until all fit: not from times, half of which tell nothing.
+fn fit(mut widths: Vec<usize>, keys: &[String], room: Option<usize>) -> Vec<usize> {
     let Some(room) = room else { return widths };
     let between = widths.len().saturating_sub(1) * BETWEEN;
+    let is_time = |at: usize| keys.get(at).is_some_and(|key| key == "ts");
     while widths.iter().sum::<usize>() + between > room {
-        let widest = widths.iter_mut().max().filter(|widest| **widest > NARROWEST);
-        let Some(widest) = widest else { break };
+        let columns =
+            widths.iter_mut().enumerate().filter(|(at, width)| !is_time(*at) && **width > NARROWEST);
+        let Some((_, widest)) = columns.max_by_key(|(_, width)| **width) else { break };
         *widest -= 1;
     }
     widths
@@ -211,9 +216,9 @@ mod tests {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         assert_eq!(
             formatted(table(None, None), &lines),
-            "TS                       HOST  SEVERITY  SUBJECT  WHAT        FROM_STATE  PID\n\
-             2026-01-05 08:00:00.000  db1   good      漢字     is running  STARTING    7\n\
-             2026-01-05 08:00:00.000  db1   good      worker   is running  STARTING    4321\n"
+            "TS                       HOST  SEVERITY  SUBJECT  WHAT        PID\n\
+             2026-01-05 08:00:00.000  db1   good      漢字     is running  7\n\
+             2026-01-05 08:00:00.000  db1   good      worker   is running  4321\n"
         );
         assert_eq!(formatted(table(Some("pid,host"), None), &[]), "PID  HOST\n");
     }
@@ -221,6 +226,8 @@ mod tests {
     #[test]
     fn the_widest_columns_give_way_until_the_table_fits() {
         let line = record(&"x".repeat(100), 7);
+        let shown = formatted(table(Some("subject,ts"), Some(36)), &[&line]);
+        assert_eq!(shown, "SUBJECT      TS\nxxxxxxxxxx…  2026-01-05 08:00:00.000\n");
         let shown = formatted(table(Some("subject,what,pid"), Some(30)), &[&line]);
         assert_eq!(shown, "SUBJECT        WHAT        PID\nxxxxxxxxxxxx…  is running  7\n");
         assert!(shown.lines().all(|line| width(line) <= 30), "{shown}");

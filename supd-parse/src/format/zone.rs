@@ -48,6 +48,8 @@ pub(crate) enum Times {
     Rfc3339(TimeZone),
     /// For people: `2026-01-05 09:00:00.250`.
     Civil(TimeZone),
+    /// Where there is little room: `01-05 09:00:00`.
+    Short(TimeZone),
 }
 
 impl Times {
@@ -66,6 +68,7 @@ impl Times {
             Self::AsIs => return None,
             Self::Rfc3339(zone) => (zone, "%Y-%m-%dT%H:%M:%S%.3f%:z"),
             Self::Civil(zone) => (zone, "%Y-%m-%d %H:%M:%S%.3f"),
+            Self::Short(zone) => (zone, "%m-%d %H:%M:%S"),
         };
         let time: Timestamp = text.parse().ok()?;
         Some(time.to_zoned(zone.clone()).strftime(form).to_string())
@@ -104,5 +107,6 @@ mod tests {
         assert_eq!(times.show(Field::Text("noon".into())), Field::Text("noon".into()));
         assert_eq!(times.show(Field::Number(7)), Field::Number(7));
         assert_eq!(Times::AsIs.show_text(NOON), None);
+        assert_eq!(Times::Short(TimeZone::UTC).show_text(NOON).as_deref(), Some("07-05 12:00:00"));
     }
 }
