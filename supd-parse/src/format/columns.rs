@@ -1,5 +1,6 @@
 //! `--fields`: which keys are wanted, in their order, and the words that can be made of any record.
 
+use std::cell::LazyCell;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,8 +55,11 @@ impl Columns {
     /// Gives every key with the item's value of it.
     pub(crate) fn each(&self, item: &Item<'_>, times: &Times, mut give: impl FnMut(&str, Option<Field<'_>>)) {
         note(&self.0.used);
+        // Several words are made of one record.
+        let record = LazyCell::new(|| item.record());
         for column in &self.0.columns {
-            let field = column.value(item);
+            let word = || Some(Field::Text(column.word?.of(record.as_deref()?).into()));
+            let field = item.get(&column.key).or_else(word);
             if field.is_some() {
                 note(&column.has_been);
             }
@@ -107,11 +111,6 @@ impl Column {
             _ => None,
         };
         Self { key, word, has_been: AtomicBool::new(false) }
-    }
-
-    fn value<'i>(&self, item: &'i Item<'_>) -> Option<Field<'i>> {
-        let of_record = || Some(Field::Text(self.word?.of(&*item.record()?).into()));
-        item.get(&self.key).or_else(of_record)
     }
 }
 
