@@ -1,5 +1,7 @@
 //! Records out of a file's bytes, whichever of the two forms it has: NDJSON, or a raw capture of the protocol.
 
+use std::fmt;
+
 use crate::decoder::{Decoded, Decoder, LenMode, MAX_PAYLOAD, may_begin_header};
 use crate::input::{Line, Lines};
 use crate::record::Record;
@@ -52,7 +54,7 @@ pub struct Reader {
     rejects: Rejects,
 }
 
-/// The lines of a file that are no records. The first ones are reported, the rest counted.
+/// The lines of a file that nothing could be done with. The first ones are reported, the rest counted.
 #[derive(Debug)]
 pub struct Rejects {
     name: String,
@@ -65,15 +67,24 @@ impl Rejects {
         Self { name: name.to_owned(), malformed: 0 }
     }
 
-    /// Adds one: the number of the line, and what is wrong with it.
+    /// Adds a line: its number, and what is wrong with it.
     pub fn add(&mut self, number: u64, reason: &str) {
+        self.add_at(format_args!("line {number}"), reason);
+    }
+
+    /// Adds an event of a raw capture: its serial, and what is wrong with it.
+    pub fn add_event(&mut self, serial: u64, reason: &str) {
+        self.add_at(format_args!("serial {serial}"), reason);
+    }
+
+    fn add_at(&mut self, place: fmt::Arguments<'_>, reason: &str) {
         let name = &self.name;
         self.malformed += 1;
         if self.malformed <= MAX_REPORTS {
-            log::error!("read '{name}' line {number}: not a record: {reason}; skipped");
+            log::error!("read '{name}' {place}: {reason}; skipped");
         }
         if self.malformed == MAX_REPORTS {
-            log::error!("read '{name}': further lines that are no records are skipped silently");
+            log::error!("read '{name}': what follows of this kind is skipped silently");
         }
     }
 
@@ -218,7 +229,7 @@ impl Reader {
             State::Undecided(_) => Ok(()),
             State::Ndjson(lines) => {
                 while let Some(Line { number, text }) = lines.next() {
-                    match text.map_err(|error| error.to_string()).and_then(from_line) {
+                    match text.map_err(|error| no_record(&error)).and_then(from_line) {
                         Ok(item) => give(item)?,
                         Err(reason) => self.rejects.add(number, &reason),
                     }
@@ -245,7 +256,7 @@ impl Reader {
                 while let Some(Line { number, text }) = lines.block() {
                     match text {
                         Ok(block) => give(Piece::Lines(number, block), &mut self.rejects)?,
-                        Err(too_long) => self.rejects.add(number, &too_long.to_string()),
+                        Err(too_long) => self.rejects.add(number, &no_record(&too_long)),
                     }
                 }
                 Ok(())
@@ -285,7 +296,11 @@ fn from_line(line: &[u8]) -> Result<Item<'_>, String> {
 
 /// What is wrong with a line, without its number: there is one, and its number in the file is said beside.
 pub fn reason(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", " at column ")
+    no_record(error).replace(" at line 1 column ", " at column ")
+}
+
+fn no_record(error: &impl fmt::Display) -> String {
+    format!("not a record: {error}")
 }
 
 /// Where the lines begin in a file that begins so, if they are lines, and that can be told already.

@@ -7,7 +7,7 @@ use crate::chain::Chain;
 use crate::lane::{Lane, Reading};
 use crate::select::Select;
 use crate::track::WarmUp;
-use crate::{format, select, source, track};
+use crate::{format, jq, select, source, track};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +37,9 @@ pub struct Args {
     track: track::options::TrackOptions,
 
     #[command(flatten)]
+    jq: jq::options::JqOptions,
+
+    #[command(flatten)]
     pub(crate) output: format::options::OutputOptions,
 
     /// Which messages to write to standard error
@@ -48,7 +51,7 @@ impl Args {
     /// What is to be done with the lines of the input; spans of time are counted back from `now`.
     ///
     /// # Errors
-    /// [`cli::Usage`]; when the file of a template cannot be read.
+    /// [`cli::Usage`]; when the file of a template or of a jq filter cannot be read.
     pub(crate) fn lane(&self, now: Timestamp) -> anyhow::Result<Lane> {
         let select = self.select.select(now, &self.output.zone())?;
         let reading = match self.select.reading(&select) {
@@ -62,14 +65,17 @@ impl Args {
     /// What is to be done with each record.
     fn chain(&self, select: Select) -> anyhow::Result<Chain> {
         let track = self.track.tracker();
+        let jq = self.jq.jq()?;
+        let format = self.output.format(jq.is_some())?;
         Ok(Chain {
             warm_up: track.as_ref().and_then(|_| WarmUp::from_environment()),
             track,
             select,
             problems: self.select.problems(),
             ticks: self.select.ticks,
+            jq,
             limit: self.select.limit(),
-            format: self.output.format(false)?,
+            format,
         })
     }
 }

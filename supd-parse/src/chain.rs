@@ -1,22 +1,36 @@
 //! The way of a record through supd-parse:
 //!
 //! ```text
-//! track ─▶ select ─▶ problems ─▶ limit ─▶ format
+//! track ─▶ select ─▶ problems ─▶ jq ─▶ limit ─▶ format
 //! ```
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use supd_core::Kind;
 use supd_core::fields::Fields as _;
-use supd_core::{Kind, Record};
 
 use crate::format::Format;
 use crate::format::ndjson::Ndjson;
 use crate::item::Item;
+use crate::jq::Jq;
 use crate::limit::Limit;
 use crate::problems::Problems;
 use crate::select::Select;
 use crate::track::{Told, Tracker, WarmUp};
+
+/// A filter failed, and asked for nothing to be read after that.
+#[derive(Debug)]
+pub(crate) struct Halted(pub(crate) String);
+
+impl fmt::Display for Halted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Halted {}
 
 /// What is to be done with each record, and what is remembered for that.
 pub(crate) struct Chain {
@@ -27,6 +41,7 @@ pub(crate) struct Chain {
     pub(crate) problems: Option<Problems>,
     /// Whether TICK events pass, whatever else is asked for.
     pub(crate) ticks: bool,
+    pub(crate) jq: Option<Jq>,
     pub(crate) limit: Limit,
     pub(crate) format: Box<dyn Format>,
 }
@@ -35,29 +50,40 @@ impl Chain {
     /// Takes a record, and appends what is to be written because of it. Breaks off when nothing more is wanted.
     ///
     /// # Errors
-    /// What a filter could not do with it.
+    /// What a filter could not do with it: the next record may be another matter, unless it is [`Halted`].
     pub(crate) fn take(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         self.warm_up(&item)?;
         // Marks are for the consumers of a spool, who must see them whatever is filtered.
         if item.kind() == Kind::Mark {
             return self.take_passed(item, out);
         }
-        let Some(tracker) = &mut self.track else { return Ok(self.give(item, out)) };
+        let Some(tracker) = &mut self.track else { return self.give(item, out) };
         let Told { before, is_known, after } = tracker.take(&mut item);
-        let mut flow = self.give_all(before, out);
-        if flow.is_continue() && !is_known {
-            flow = self.give(item, out);
+        let item = Some(item).filter(|_| !is_known);
+        let (before, after) = (before.into_iter().map(Item::from), after.into_iter().map(Item::from));
+        self.give_all(before.chain(item).chain(after), out)
+    }
+
+    /// What is told by one record: where a filter fails at one part of it, the others are given all the same.
+    fn give_all<'i>(
+        &mut self,
+        items: impl Iterator<Item = Item<'i>>,
+        out: &mut Vec<u8>,
+    ) -> anyhow::Result<ControlFlow<()>> {
+        let mut failed = None;
+        for item in items {
+            match self.give(item, out) {
+                Ok(ControlFlow::Continue(())) => {}
+                Err(error) if !error.is::<Halted>() => drop(failed.get_or_insert(error)),
+                last => return last,
+            }
         }
-        Ok(if flow.is_continue() { self.give_all(after, out) } else { flow })
+        failed.map_or(Ok(ControlFlow::Continue(())), Err)
     }
 
-    fn give_all(&mut self, records: Vec<Record>, out: &mut Vec<u8>) -> ControlFlow<()> {
-        records.into_iter().try_for_each(|record| self.give(Item::from(record), out))
-    }
-
-    fn give(&mut self, item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
+    fn give(&mut self, item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         if !self.is_pulse(item.kind()) && !self.select.passes(&item) {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         }
         self.give_selected(item, out)
     }
@@ -71,22 +97,26 @@ impl Chain {
         item: Item<'_>,
         out: &mut Vec<u8>,
     ) -> anyhow::Result<ControlFlow<()>> {
-        Ok(self.give_selected(item, out))
+        self.give_selected(item, out)
     }
 
     /// What comes behind `select`.
-    fn give_selected(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> ControlFlow<()> {
+    fn give_selected(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         let kind = item.kind();
         if kind == Kind::Mark {
             self.format.mark(&item, out);
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         }
         // Behind `select`, so that it remembers only problems that are passed on.
         let is_pulse = self.is_pulse(kind);
         if !is_pulse && !self.problems.as_mut().is_none_or(|problems| problems.passes(&mut item)) {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         }
-        self.limit.give(&item, &mut *self.format, out)
+        let mut give = |item: &Item<'_>| self.limit.give(item, &mut *self.format, out);
+        match &mut self.jq {
+            Some(jq) if !is_pulse => jq.each(&item, give),
+            _ => Ok(give(&item)),
+        }
     }
 
     /// At the first record that has a number, lets everybody who remembers see what came before it.
@@ -130,7 +160,9 @@ impl Chain {
     /// Whether [`Self::into_front`] leaves less to do for those behind it: nothing that remembers stands before it, and
     /// it does not let everything pass.
     pub(crate) fn divides(&self) -> bool {
-        self.track.is_none() && (self.is_stateless() || self.problems.is_some() || !self.select.is_empty())
+        // A jq filter that fails behind something that remembers could not say at which line.
+        let has_front = self.jq.is_none() && (self.problems.is_some() || !self.select.is_empty());
+        self.track.is_none() && (self.is_stateless() || has_front)
     }
 
     /// The front part of the chain, up to the first stage that remembers something, so that several can go side by side.
@@ -151,8 +183,10 @@ impl Chain {
 
     /// The input is silent: nothing that could be written is held back.
     pub(crate) fn idle(&mut self, out: &mut Vec<u8>) {
-        let told = self.track.as_mut().map(|tracker| tracker.idle(Instant::now()));
-        let _ = self.give_all(told.unwrap_or_default(), out);
+        let told = self.track.as_mut().map(|tracker| tracker.idle(Instant::now())).unwrap_or_default();
+        if let Err(error) = self.give_all(told.into_iter().map(Item::from), out) {
+            log::error!("{error:#}; what only time tells is left out");
+        }
         self.format.idle(out);
     }
 

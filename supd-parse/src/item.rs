@@ -1,6 +1,7 @@
 //! What goes through the filters: a record, as it stands in its line for as long as nobody changes it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde_json::Value;
 use supd_core::Record;
@@ -14,7 +15,8 @@ use crate::track::Added;
 pub(crate) struct Item<'a> {
     /// The bytes that say the same, without the newline; gone once somebody has changed it.
     line: Option<&'a [u8]>,
-    held: Held<'a>,
+    /// Not yet there where the line has not been read, because nobody has looked.
+    held: OnceCell<Held<'a>>,
     /// What was added to a flat record, to go at the end of its line.
     added: Option<Added>,
 }
@@ -28,6 +30,20 @@ enum Held<'a> {
     Value(Value),
 }
 
+impl Held<'_> {
+    fn of_written(line: &[u8]) -> Self {
+        match Record::from_line(line) {
+            Ok(record) => Self::Record(Box::new(record)),
+            // Deeper, or a larger number, than can be read: what a filter made is shown as it is written.
+            Err(_) => Self::Value(serde_json::from_slice(line).unwrap_or_else(|_| as_text(line))),
+        }
+    }
+}
+
+fn as_text(line: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(line).into_owned())
+}
+
 impl<'a> Item<'a> {
     /// The record in a line, read in the cheapest way that does.
     ///
@@ -35,7 +51,7 @@ impl<'a> Item<'a> {
     /// serde_json's, with the column, where there is no record.
     pub(crate) fn read(scanner: &'a mut Scanner, line: &'a [u8]) -> Result<Self, serde_json::Error> {
         match scanner.scan(line) {
-            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat), added: None }),
+            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat).into(), added: None }),
             None => Self::read_whole(line),
         }
     }
@@ -45,28 +61,38 @@ impl<'a> Item<'a> {
     /// # Errors
     /// As [`Self::read`].
     pub(crate) fn read_whole(line: &'a [u8]) -> Result<Self, serde_json::Error> {
-        Ok(Self { line: Some(line), held: Held::Record(Box::new(Record::from_line(line)?)), added: None })
+        let record = Box::new(Record::from_line(line)?);
+        Ok(Self { line: Some(line), held: Held::Record(record).into(), added: None })
     }
 
     /// What stands in a line that we have written, be it a record or another value.
     pub(crate) fn read_any(scanner: &'a mut Scanner, line: &'a [u8]) -> Self {
-        let whole = || Record::from_line(line).map(|record| Held::Record(Box::new(record)));
-        let any = || serde_json::from_slice(line).map(Held::Value).expect("we have written it");
-        let held = scanner.scan(line).map(Held::Flat).unwrap_or_else(|| whole().unwrap_or_else(|_| any()));
-        Self { line: Some(line), held, added: None }
+        let held = scanner.scan(line).map_or_else(|| Held::of_written(line), Held::Flat);
+        Self { line: Some(line), held: held.into(), added: None }
     }
 
-    /// A value that a jq filter gave: a record when it has the name of an event.
-    pub(crate) fn of_value(value: Value) -> Self {
-        let record =
-            value.get("eventname").and_then(|_| Record::from_line(value.to_string().as_bytes()).ok());
-        let held = record.map_or(Held::Value(value), |record| Held::Record(Box::new(record)));
-        Item { line: None, held, added: None }
+    /// What stands in a line that we have written, be it a record or another value; most forms only copy it.
+    #[cfg_attr(not(feature = "jq"), expect(dead_code, reason = "only a jq filter writes such lines"))]
+    pub(crate) fn written(line: &'a [u8]) -> Self {
+        Self { line: Some(line), held: OnceCell::new(), added: None }
+    }
+
+    fn held(&self) -> &Held<'a> {
+        self.held.get_or_init(|| Held::of_written(self.line.expect("what was not read stands in its line")))
+    }
+
+    /// The record as it stands in its line, where it does.
+    #[cfg_attr(not(feature = "jq"), expect(dead_code, reason = "only a jq filter asks"))]
+    pub(crate) fn flat(&self) -> Option<(&'a [u8], &Flat<'a>)> {
+        match self.held() {
+            Held::Flat(flat) if self.added.is_none() => Some((self.line?, flat)),
+            _ => None,
+        }
     }
 
     /// The record, taken apart; `None` for what is none.
     pub(crate) fn record(&self) -> Option<Cow<'_, Record>> {
-        match &self.held {
+        match self.held() {
             Held::Flat(_) => {
                 let line = self.line.expect("a flat record stands in its line");
                 let mut record = Record::from_line(line).expect("what is flat is a record");
@@ -80,21 +106,21 @@ impl<'a> Item<'a> {
 
     /// The record, to be changed; `None` for what is none.
     pub(crate) fn change(&mut self) -> Option<&mut Record> {
-        if let Held::Flat(_) = self.held {
-            self.held = Held::Record(Box::new(self.record()?.into_owned()));
+        if let Held::Flat(_) = self.held() {
+            self.held = Held::Record(Box::new(self.record()?.into_owned())).into();
             self.added = None;
         }
         self.line = None;
-        match &mut self.held {
-            Held::Record(record) => Some(record),
-            Held::Flat(_) | Held::Value(_) => None,
+        match self.held.get_mut() {
+            Some(Held::Record(record)) => Some(record),
+            _ => None,
         }
     }
 
     /// Adds what `--track` knows, instead of what stands under these keys. A flat record keeps its line.
     pub(crate) fn add(&mut self, added: Added) {
         let mut has_key = false;
-        if let Held::Flat(flat) = &self.held {
+        if let Held::Flat(flat) = self.held() {
             flat.each(&mut |key, _| has_key |= Added::has_key(key));
             if !has_key {
                 self.added = Some(added);
@@ -108,7 +134,7 @@ impl<'a> Item<'a> {
 
     /// What it is when it is no record.
     pub(crate) fn value(&self) -> Option<&Value> {
-        match &self.held {
+        match self.held() {
             Held::Value(value) => Some(value),
             Held::Flat(_) | Held::Record(_) => None,
         }
@@ -116,32 +142,35 @@ impl<'a> Item<'a> {
 
     /// Appends it as JSON, newline included: its own bytes where it was not changed.
     pub(crate) fn write_line(&self, out: &mut Vec<u8>) {
-        match (self.line, &self.held) {
-            (Some(line), Held::Flat(_)) if let Some(added) = &self.added => {
+        match (self.line, &self.added) {
+            // Only a flat record has something added.
+            (Some(line), Some(added)) => {
                 out.extend_from_slice(&line[..line.len() - 1]);
                 added.write(out);
                 out.extend_from_slice(b"}\n");
             }
-            (Some(line), _) => {
+            (Some(line), None) => {
                 out.extend_from_slice(line);
                 out.push(b'\n');
             }
-            (None, Held::Record(record)) => record.write_line(out),
-            (None, Held::Value(value)) => out.extend_from_slice(format!("{value}\n").as_bytes()),
-            (None, Held::Flat(_)) => unreachable!("a flat record stands in its line"),
+            (None, _) => match self.held() {
+                Held::Record(record) => record.write_line(out),
+                Held::Value(value) => out.extend_from_slice(format!("{value}\n").as_bytes()),
+                Held::Flat(_) => unreachable!("a flat record stands in its line"),
+            },
         }
     }
 }
 
 impl From<Record> for Item<'_> {
     fn from(record: Record) -> Self {
-        Self { line: None, held: Held::Record(Box::new(record)), added: None }
+        Self { line: None, held: Held::Record(Box::new(record)).into(), added: None }
     }
 }
 
 impl Fields for Item<'_> {
     fn get(&self, key: &str) -> Option<Field<'_>> {
-        match &self.held {
+        match self.held() {
             Held::Flat(flat) => match self.added {
                 Some(added) if Added::has_key(key) => added.get(key),
                 _ => flat.get(key),
@@ -152,7 +181,7 @@ impl Fields for Item<'_> {
     }
 
     fn each<'s>(&'s self, give: &mut dyn FnMut(&'s str, Field<'s>)) {
-        match &self.held {
+        match self.held() {
             Held::Flat(flat) => {
                 flat.each(give);
                 self.added.into_iter().for_each(|added| added.each(give));
@@ -166,7 +195,7 @@ impl Fields for Item<'_> {
     }
 
     fn eventname(&self) -> Cow<'_, str> {
-        match &self.held {
+        match self.held() {
             Held::Flat(flat) => flat.eventname(),
             Held::Record(record) => record.eventname.as_str().into(),
             Held::Value(_) => self.text("eventname").unwrap_or_default(),
@@ -174,7 +203,7 @@ impl Fields for Item<'_> {
     }
 
     fn body(&self) -> Option<Cow<'_, [u8]>> {
-        match &self.held {
+        match self.held() {
             Held::Flat(flat) => flat.body(),
             Held::Record(record) => record.body(),
             Held::Value(_) => None,
@@ -182,7 +211,7 @@ impl Fields for Item<'_> {
     }
 
     fn body_in<'s>(&'s self, memory: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        match &self.held {
+        match self.held() {
             Held::Flat(flat) => flat.body_in(memory),
             Held::Record(record) => record.body_in(memory),
             Held::Value(_) => None,

@@ -3,11 +3,12 @@
 use std::iter;
 use std::ops::ControlFlow;
 
+use anyhow::anyhow;
 use memchr::memchr_iter;
 use supd_core::flat::Scanner;
 use supd_core::reader;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Halted};
 use crate::item::Item;
 use crate::select::search::Search;
 
@@ -32,13 +33,13 @@ pub(crate) enum Reading {
 /// What came of a block.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Lines that are no records.
+    /// Lines that are no records, or that a filter failed at.
     pub(crate) malformed: Vec<Malformed>,
     /// Whether more is wanted.
     pub(crate) flow: ControlFlow<()>,
 }
 
-/// A line that is no record.
+/// A line that nothing could be done with.
 #[derive(Debug)]
 pub(crate) struct Malformed {
     /// Its number in the block, from 0.
@@ -81,13 +82,17 @@ impl Lane {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match read(&self.reading, &mut self.scanner, line) {
-                Ok(item) => outcome.flow = self.chain.take(item, out)?,
-                Err(error) => outcome.malformed.push(Malformed {
-                    number: number as u64,
-                    at: out.len(),
-                    reason: reader::reason(&error),
-                }),
+            let taken = match read(&self.reading, &mut self.scanner, line) {
+                Ok(item) => self.chain.take(item, out),
+                Err(error) => Err(anyhow!(reader::reason(&error))),
+            };
+            match taken {
+                Ok(flow) => outcome.flow = flow,
+                Err(error) => {
+                    outcome.flow = flow_after(&error);
+                    let reason = error.to_string();
+                    outcome.malformed.push(Malformed { number: number as u64, at: out.len(), reason });
+                }
             }
             if outcome.flow.is_break() {
                 break;
@@ -109,6 +114,11 @@ impl Lane {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// Whether more is to be read after a filter has failed.
+pub(crate) fn flow_after(error: &anyhow::Error) -> ControlFlow<()> {
+    if error.is::<Halted>() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 fn read<'a>(

@@ -4,6 +4,11 @@ pub mod args;
 mod chain;
 mod format;
 mod item;
+#[cfg(feature = "jq")]
+mod jq;
+#[cfg(not(feature = "jq"))]
+#[path = "no_jq.rs"]
+mod jq;
 mod lane;
 mod limit;
 mod output;

@@ -46,7 +46,6 @@ pub(crate) trait Format {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use supd_core::flat::Scanner;
 
     use super::Format;
@@ -58,9 +57,7 @@ mod tests {
         format.begin(&mut out);
         for line in lines {
             let mut scanner = Scanner::default();
-            let value = || Item::of_value(serde_json::from_str::<Value>(line).unwrap());
-            let item = Item::read(&mut scanner, line.as_bytes()).unwrap_or_else(|_| value());
-            format.write(&item, &mut out);
+            format.write(&Item::read_any(&mut scanner, line.as_bytes()), &mut out);
         }
         format.end(&mut out);
         String::from_utf8(out).unwrap()

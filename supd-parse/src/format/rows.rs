@@ -76,7 +76,8 @@ mod tests {
     use super::*;
 
     fn row(rows: &mut Rows, value: serde_json::Value) -> (Option<Vec<String>>, Vec<String>) {
-        let item = Item::of_value(value);
+        let line = value.to_string();
+        let item = Item::written(line.as_bytes());
         let heading = rows.settle(&item).map(|columns| columns.keys().map(str::to_owned).collect());
         let mut cells = Vec::new();
         rows.each_cell(&item, |cell| cells.push(cell.map_or(String::new(), |cell| cell.into_plain().into())));

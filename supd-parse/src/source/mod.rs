@@ -17,7 +17,7 @@ use supd_core::reader::{Piece, Reader, Rejects};
 
 use crate::args::Args;
 use crate::item::Item;
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 use crate::output::Output;
 use inputs::Input;
 
@@ -126,7 +126,12 @@ impl<'a> Stream<'a> {
             _ if self.flow.is_break() => Ok(()),
             Piece::Lines(first, block) => self.take_lines(first, block, rejects),
             Piece::Record(record) => {
-                self.flow = self.lane.chain.take(Item::from(*record), &mut self.output.buf)?;
+                let serial = record.serial.unwrap_or_default();
+                let taken = self.lane.chain.take(Item::from(*record), &mut self.output.buf);
+                self.flow = taken.unwrap_or_else(|error| {
+                    rejects.add_event(serial, &error.to_string());
+                    lane::flow_after(&error)
+                });
                 self.output.write()
             }
         })

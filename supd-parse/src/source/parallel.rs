@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, Scope};
@@ -192,9 +193,9 @@ impl Stream<'_> {
     /// Takes what a lane made of the part that comes next, after so many lines; gives its memory back.
     fn take_done(&mut self, done: Done, lines: u64, reader: &mut Reader) -> anyhow::Result<Vec<u8>> {
         let Done { out, outcome, .. } = done;
-        let (malformed, failure) = match outcome {
-            Ok(outcome) => (outcome.malformed, None),
-            Err(error) => (Vec::new(), Some(error)),
+        let (malformed, flow, failure) = match outcome {
+            Ok(outcome) => (outcome.malformed, outcome.flow, None),
+            Err(error) => (Vec::new(), ControlFlow::Continue(()), Some(error)),
         };
         let mut taken = 0;
         for Malformed { number, at, reason } in malformed {
@@ -207,6 +208,10 @@ impl Stream<'_> {
             reader.rejects().add(lines + 1 + number, &reason);
         }
         self.take_passed(&out[taken..])?;
+        // The lane itself wants no more: a filter has halted.
+        if flow.is_break() {
+            self.flow = flow;
+        }
         failure.map_or(Ok(out), Err)
     }
 
