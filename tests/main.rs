@@ -14,6 +14,7 @@ mod follow;
 mod format;
 mod grouping;
 mod heartbeat;
+mod jq;
 mod lint;
 mod listen;
 mod mail;

@@ -125,7 +125,7 @@ mod tests {
             (".a |", "column 5: it ends where a term is expected"),
             ("if .a then 1 fi", "column 14: 'fi' where an else or end is expected"),
             (".a\n| foo\n", "line 2, column 3: 'foo' is not defined"),
-            ("import \"x\" as x; .", "column 9: 'x': --jq reads no other files"),
+            ("import \"x\" as x; .", "column 9: 'x': module loading not supported"),
         ] {
             assert_eq!(complaint(code), expected, "{code}");
         }

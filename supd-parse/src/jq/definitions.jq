@@ -3,6 +3,9 @@
 def delpaths($paths): delpaths_in_order($paths);
 def del(f): delpaths_in_order([path(f)]);
 
+def ltrimstr($x): if isstring and ($x | isstring) and startswith($x) then .[($x | length):] else . end;
+def rtrimstr($x): if isstring and ($x | isstring) and endswith($x) then .[:length - ($x | length)] else . end;
+
 def leaf_paths: paths(scalars);
 def recurse_down: recurse;
 def ascii: [.] | implode;

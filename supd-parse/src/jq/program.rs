@@ -24,7 +24,7 @@ pub(super) fn compile(code: &str, variables: &[String]) -> Result<Filter, String
     let arena = Arena::default();
     let modules =
         Loader::new(definitions()).load(&arena, File { code, path: () }).map_err(complaint::load)?;
-    load::import(&modules, |_| Err("--jq reads no other files".to_owned())).map_err(complaint::load)?;
+    load::import(&modules, |_| Err("data loading not supported".to_owned())).map_err(complaint::load)?;
     Compiler::default()
         .with_funs(functions())
         .with_global_vars(variables.iter().map(String::as_str))

@@ -1,0 +1,153 @@
+//! `supd-parse --jq` beside the jq program: the same filters, the same records, the same output.
+
+use std::fs;
+
+use predicates::prelude::*;
+use serde_json::Value;
+
+use crate::harness::{Sandbox, state};
+
+/// Records as supervisord makes them, and as other programs reshape them.
+const RECORDS: &str = include_str!("data/jq/records.ndjson");
+/// Filters, one a line, that mean the same to jq and jaq.
+const FILTERS: &str = include_str!("data/jq/filters");
+
+/// Lines as values, so that spacing and escapes do not count; key order does not either, as in JSON.
+fn values(output: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8_lossy(output);
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+#[test]
+fn filters_give_what_they_give_in_jq() {
+    let sandbox = Sandbox::new();
+    for filter in FILTERS.lines() {
+        let run = |program: &str, option: &str| {
+            let mut command = sandbox.tool(program);
+            let output =
+                command.env("TZ", "UTC").args([option, filter]).write_stdin(RECORDS).output().unwrap();
+            (values(&output.stdout), output.status.success())
+        };
+        assert_eq!(run("supd-parse", "--jq"), run("jq", "-c"), "{filter}");
+    }
+}
+
+#[test]
+fn where_jaq_differs_from_jq_is_known() {
+    let sandbox = Sandbox::new();
+    for (filter, ours) in [
+        // Digits are kept, where jq makes a double of every number.
+        ("12345678901234567890", "12345678901234567890\n"),
+        ("3.0", "3.0\n"),
+        // A quotient is a fraction until it is written.
+        ("2/2", "1\n"),
+        ("\"\\(2/2)\"", "\"1.0\"\n"),
+        // A record's own time has milliseconds, which jq 1.6 refuses.
+        ("\"2026-01-05T08:00:00.250Z\" | fromdate", "1767600000.25\n"),
+    ] {
+        let mut parse = sandbox.tool("supd-parse");
+        parse
+            .args(["--jq", filter])
+            .write_stdin(state(1, "web", "FATAL", ""))
+            .assert()
+            .success()
+            .stdout(ours);
+    }
+}
+
+#[test]
+fn a_record_that_a_filter_lets_pass_keeps_its_bytes() {
+    let sandbox = Sandbox::new();
+    let lines = "{ \"pid\":7, \"eventname\":\"X\", \"seq\":3 }\n{\"eventname\":\"Y\",\"note\":\"\\u0061\"}\n";
+    let mut parse = sandbox.tool("supd-parse");
+    parse.args(["--jq", "select(.eventname)"]).write_stdin(lines).assert().success().stdout(lines);
+}
+
+#[test]
+fn marks_and_asked_for_ticks_never_reach_the_filter() {
+    let sandbox = Sandbox::new();
+    let passed = "{\"seq\":9,\"eventname\":\"SUPD_MARK\"}\n{\"eventname\":\"TICK_60\",\"when\":60}\n";
+    let input = passed.to_owned() + &state(1, "web", "FATAL", "");
+    let mut parse = sandbox.tool("supd-parse");
+    parse.args(["--ticks", "--jq", "empty, error"]).write_stdin(input);
+    parse.assert().code(1).stdout(passed).stderr(predicate::str::contains("line 3: --jq: {"));
+}
+
+#[test]
+fn a_record_that_a_filter_fails_at_is_skipped_and_said() {
+    let sandbox = Sandbox::new();
+    let input = state(1, "web", "STARTING", "") + &state(2, "web", "RUNNING", r#","pid":7"#);
+    let mut parse = sandbox.tool("supd-parse");
+    let assert = parse.args(["--jq", "1 / .pid | . * 7"]).write_stdin(input).assert().code(1).stdout("1\n");
+    assert.stderr("supd-parse: read 'stdin' line 1: --jq: cannot calculate 1 / null; skipped\n");
+}
+
+#[test]
+fn a_filter_that_makes_no_sense_is_wrong_usage_and_says_where() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("alerts.jq", ".pid\n| nope");
+    fs::write(sandbox.path("latin1.jq"), b"\xe9").unwrap();
+    for (words, said) in [
+        (vec!["--jq", "selct(.pid)"], "--jq 'selct(.pid)': column 1: 'selct' is not defined"),
+        (vec!["--jq", "select(.pid"], "--jq 'select(.pid': column 7: '(' is not closed"),
+        (vec!["--jq", ".pid | $who"], "--jq '.pid | $who': column 8: '$who' is not defined"),
+        (
+            vec!["--jq-file", file.file_name().unwrap().to_str().unwrap()],
+            "--jq-file 'alerts.jq': line 2, column 3: 'nope' is not defined",
+        ),
+    ] {
+        let assert = sandbox.tool("supd-parse").args(words).write_stdin("").assert().code(2);
+        assert.stderr(format!("supd-parse: {said}\n"));
+    }
+    let assert = sandbox.tool("supd-parse").args(["--jq-file", "none.jq"]).write_stdin("").assert().code(1);
+    assert.stderr("supd-parse: read jq filter 'none.jq': No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn variables_come_from_the_command_line_and_our_secrets_do_not_come_from_the_environment() {
+    let sandbox = Sandbox::new();
+    let parse = |words: &[&str]| {
+        let mut command = sandbox.tool("supd-parse");
+        command.env("SITE", "ams").env("SUPD_SLACK_URL", "https://hooks.example/s3cret");
+        let assert = command.args(words).write_stdin(state(1, "web", "FATAL", "")).assert().success();
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    assert_eq!(parse(&["--arg", "who", "-x", "--arg", "b", "2", "--jq", "[$who, $b]"]), "[\"-x\",\"2\"]\n");
+    assert_eq!(
+        parse(&["--jq", "[$ENV.SITE, env.SITE, $ENV.SUPD_SLACK_URL, env.SUPD_SLACK_URL]"]),
+        "[\"ams\",\"ams\",null,null]\n"
+    );
+}
+
+#[test]
+fn text_of_processes_cannot_use_up_the_stack() {
+    let sandbox = Sandbox::new();
+    let deep = "[".repeat(100_000);
+    let input = format!("{{\"eventname\":\"PROCESS_LOG_STDOUT\",\"data\":\"{deep}\"}}\n");
+    let mut parse = sandbox.tool("supd-parse");
+    let assert = parse.args(["--jq", ".data | fromjson"]).write_stdin(input).assert().code(1);
+    assert.stderr(predicate::str::contains("line 1: --jq: the JSON is nested more than 256 deep"));
+}
+
+#[test]
+fn what_a_filter_makes_counts_for_the_limit_and_a_filter_without_end_is_ended_by_it() {
+    let sandbox = Sandbox::new();
+    let mut parse = sandbox.tool("supd-parse");
+    parse.args(["--jq", "repeat(.serial)", "-n", "3"]).write_stdin(state(5, "web", "FATAL", ""));
+    parse.assert().success().stdout("5\n5\n5\n");
+}
+
+#[test]
+fn a_filter_takes_records_of_a_raw_capture_and_what_other_filters_let_pass() {
+    let sandbox = Sandbox::new();
+    let raw = "ver:3.0 server:s serial:7 pool:p poolserial:0 eventname:TICK_5 len:6\nwhen:5";
+    let mut parse = sandbox.tool("supd-parse");
+    parse
+        .args(["-e", "tick", "--jq", "[.serial, .when]"])
+        .write_stdin(raw)
+        .assert()
+        .success()
+        .stdout("[7,5]\n");
+    let assert = sandbox.tool("supd-parse").args(["--jq", ".when.x"]).write_stdin(raw).assert().code(1);
+    assert.stderr("supd-parse: read 'stdin' serial 7: --jq: cannot index 5 with \"x\"; skipped\n");
+}
