@@ -1,5 +1,6 @@
 //! `supd-mock generate`: plausible records from a seed, and the built-in bad day.
 
+mod chatter;
 mod day;
 mod rng;
 mod scenario;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use supd_core::Record;
 
+use super::chatter;
 use super::rng::Rng;
 use super::world::World;
 
@@ -19,6 +20,8 @@ pub(crate) enum Scenario {
     Fatal,
     /// All of these, on five hosts
     Fleet,
+    /// Processes write logs, colours, other alphabets and tracebacks among them, and crash now and then
+    Logs,
 }
 
 const PROCESSES: [&str; 8] =
@@ -64,6 +67,7 @@ impl Scenario {
             Self::Flap => flap(world, rng),
             Self::Deploy => deploy(world, rng),
             Self::Fatal => fatal(world, rng),
+            Self::Logs => logs(world, rng),
             Self::Fleet => [crash, flap, deploy, fatal][rng.index(4)](world, rng),
         }
     }
@@ -74,6 +78,16 @@ fn crash(world: &mut World, rng: &mut Rng) {
     let process = rng.index(world.processes.len());
     world.exited(process, false);
     world.restarted(process, STARTSECS + rng.between(0, 40));
+}
+
+fn logs(world: &mut World, rng: &mut Rng) {
+    if rng.index(200) == 0 {
+        return crash(world, rng);
+    }
+    world.wait_ms(rng.between(1, 3_000));
+    let process = rng.index(world.processes.len());
+    let (channel, text) = chatter::text(rng);
+    world.logs(process, channel, &text);
 }
 
 fn flap(world: &mut World, rng: &mut Rng) {
@@ -109,8 +123,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Scenario; 5] =
-        [Scenario::Crash, Scenario::Flap, Scenario::Deploy, Scenario::Fatal, Scenario::Fleet];
+    const ALL: [Scenario; 6] =
+        [Scenario::Crash, Scenario::Flap, Scenario::Deploy, Scenario::Fatal, Scenario::Fleet, Scenario::Logs];
 
     #[test]
     fn the_same_seed_gives_the_same_records_and_another_others() {
@@ -142,6 +156,12 @@ mod tests {
         };
         assert!(has(Scenario::Fatal, State::Fatal));
         assert!(has(Scenario::Deploy, State::Stopped));
+        assert!(
+            Scenario::Logs
+                .records(1)
+                .take(300)
+                .any(|record| { record.data().is_some_and(|text| text.starts_with("Traceback")) })
+        );
         assert!(Scenario::Crash.records(1).take(300).any(|record| describe::is_problem(&record)));
         assert!(!Scenario::Deploy.records(1).take(300).any(|record| describe::is_problem(&record)));
     }
