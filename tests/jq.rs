@@ -21,15 +21,21 @@ fn values(output: &[u8]) -> Vec<Value> {
 #[test]
 fn filters_give_what_they_give_in_jq() {
     let sandbox = Sandbox::new();
-    for filter in FILTERS.lines() {
-        let run = |program: &str, option: &str| {
-            let mut command = sandbox.tool(program);
-            let output =
-                command.env("TZ", "UTC").args([option, filter]).write_stdin(RECORDS).output().unwrap();
-            (values(&output.stdout), output.status.success())
-        };
-        assert_eq!(run("supd-parse", "--jq"), run("jq", "-c"), "{filter}");
+    let filters: Vec<&str> = FILTERS.lines().collect();
+    // All in one program, each in a line of its own: what it gives, or that it fails.
+    let each = filters.iter().map(|filter| format!("(try [{filter}] catch \"failed\")"));
+    let program = each.collect::<Vec<_>>().join(",\n");
+    let run = |name: &str, option: &str| {
+        let mut command = sandbox.tool(name);
+        let assert =
+            command.env("TZ", "UTC").args([option, &program]).write_stdin(RECORDS).assert().success();
+        values(&assert.get_output().stdout)
+    };
+    let (ours, theirs) = (run("supd-parse", "--jq"), run("jq", "-c"));
+    for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        assert_eq!(ours, theirs, "{}", filters[at % filters.len()]);
     }
+    assert_eq!((ours.len(), theirs.len()), (filters.len() * RECORDS.lines().count(), ours.len()));
 }
 
 #[test]
@@ -150,4 +156,25 @@ fn a_filter_takes_records_of_a_raw_capture_and_what_other_filters_let_pass() {
         .stdout("[7,5]\n");
     let assert = sandbox.tool("supd-parse").args(["--jq", ".when.x"]).write_stdin(raw).assert().code(1);
     assert.stderr("supd-parse: read 'stdin' serial 7: --jq: cannot index 5 with \"x\"; skipped\n");
+}
+
+#[test]
+fn several_cores_give_what_one_gives_and_say_the_same_lines() {
+    let sandbox = Sandbox::new();
+    let record =
+        |serial| state(serial, "web", "STARTING", if serial % 5_000 == 0 { "" } else { r#","pid":7"# });
+    sandbox.write("events.ndjson", (1..12_000).map(record).collect::<String>());
+    for filter in [
+        "[1 / .pid, .serial]",
+        "select(1 / .pid > 0)",
+        ".serial, if .serial == 9000 then halt else empty end",
+    ] {
+        let run = |jobs: &str| {
+            sandbox.tool("supd-parse").args([jobs, "--jq", filter, "events.ndjson"]).output().unwrap()
+        };
+        let (one, two) = (run("-j1"), run("-j2"));
+        assert_eq!((&one.stderr, one.status), (&two.stderr, two.status), "{filter}");
+        assert!(one.stdout == two.stdout, "{filter}");
+        assert!(!one.stdout.is_empty(), "{filter}");
+    }
 }
