@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::io::Write as _;
 
 use serde_json::Value;
 use supd_core::Record;
@@ -19,7 +20,12 @@ pub(crate) struct Item<'a> {
     held: OnceCell<Held<'a>>,
     /// What was added to a flat record, to go at the end of its line.
     added: Option<Added>,
+    /// The serial of the problem that a flat record ends, to go after that.
+    resolves: Option<u64>,
 }
+
+/// The key under which the serial of the problem stands that a record ends.
+const RESOLVES: &str = "resolves";
 
 #[derive(Debug)]
 enum Held<'a> {
@@ -51,7 +57,7 @@ impl<'a> Item<'a> {
     /// serde_json's, with the column, where there is no record.
     pub(crate) fn read(scanner: &'a mut Scanner, line: &'a [u8]) -> Result<Self, serde_json::Error> {
         match scanner.scan(line) {
-            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat).into(), added: None }),
+            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat).into(), added: None, resolves: None }),
             None => Self::read_whole(line),
         }
     }
@@ -62,19 +68,19 @@ impl<'a> Item<'a> {
     /// As [`Self::read`].
     pub(crate) fn read_whole(line: &'a [u8]) -> Result<Self, serde_json::Error> {
         let record = Box::new(Record::from_line(line)?);
-        Ok(Self { line: Some(line), held: Held::Record(record).into(), added: None })
+        Ok(Self { line: Some(line), held: Held::Record(record).into(), added: None, resolves: None })
     }
 
     /// What stands in a line that we have written, be it a record or another value.
     pub(crate) fn read_any(scanner: &'a mut Scanner, line: &'a [u8]) -> Self {
         let held = scanner.scan(line).map_or_else(|| Held::of_written(line), Held::Flat);
-        Self { line: Some(line), held: held.into(), added: None }
+        Self { line: Some(line), held: held.into(), added: None, resolves: None }
     }
 
     /// What stands in a line that we have written, be it a record or another value; most forms only copy it.
     #[cfg_attr(not(feature = "jq"), expect(dead_code, reason = "only a jq filter writes such lines"))]
     pub(crate) fn written(line: &'a [u8]) -> Self {
-        Self { line: Some(line), held: OnceCell::new(), added: None }
+        Self { line: Some(line), held: OnceCell::new(), added: None, resolves: None }
     }
 
     fn held(&self) -> &Held<'a> {
@@ -85,7 +91,7 @@ impl<'a> Item<'a> {
     #[cfg_attr(not(feature = "jq"), expect(dead_code, reason = "only a jq filter asks"))]
     pub(crate) fn flat(&self) -> Option<(&'a [u8], &Flat<'a>)> {
         match self.held() {
-            Held::Flat(flat) if self.added.is_none() => Some((self.line?, flat)),
+            Held::Flat(flat) if self.added.is_none() && self.resolves.is_none() => Some((self.line?, flat)),
             _ => None,
         }
     }
@@ -97,6 +103,7 @@ impl<'a> Item<'a> {
                 let line = self.line.expect("a flat record stands in its line");
                 let mut record = Record::from_line(line).expect("what is flat is a record");
                 self.added.into_iter().for_each(|added| added.replace_in(&mut record.extra));
+                record.extra.extend(self.resolves.map(|serial| (RESOLVES.to_owned(), serial.into())));
                 Some(Cow::Owned(record))
             }
             Held::Record(record) => Some(Cow::Borrowed(record)),
@@ -108,7 +115,7 @@ impl<'a> Item<'a> {
     pub(crate) fn change(&mut self) -> Option<&mut Record> {
         if let Held::Flat(_) = self.held() {
             self.held = Held::Record(Box::new(self.record()?.into_owned())).into();
-            self.added = None;
+            (self.added, self.resolves) = (None, None);
         }
         self.line = None;
         match self.held.get_mut() {
@@ -132,6 +139,17 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Adds the serial of the problem that it ends. A flat record keeps its line.
+    pub(crate) fn resolve(&mut self, serial: u64) {
+        if let Held::Flat(flat) = self.held()
+            && flat.get(RESOLVES).is_none()
+        {
+            self.resolves = Some(serial);
+        } else if let Some(record) = self.change() {
+            record.extra.insert(RESOLVES.into(), serial.into());
+        }
+    }
+
     /// What it is when it is no record.
     pub(crate) fn value(&self) -> Option<&Value> {
         match self.held() {
@@ -142,18 +160,21 @@ impl<'a> Item<'a> {
 
     /// Appends it as JSON, newline included: its own bytes where it was not changed.
     pub(crate) fn write_line(&self, out: &mut Vec<u8>) {
-        match (self.line, &self.added) {
+        match self.line {
             // Only a flat record has something added.
-            (Some(line), Some(added)) => {
+            Some(line) if self.added.is_some() || self.resolves.is_some() => {
                 out.extend_from_slice(&line[..line.len() - 1]);
-                added.write(out);
+                self.added.iter().for_each(|added| added.write(out));
+                if let Some(serial) = self.resolves {
+                    let _ = write!(out, ",\"{RESOLVES}\":{serial}");
+                }
                 out.extend_from_slice(b"}\n");
             }
-            (Some(line), None) => {
+            Some(line) => {
                 out.extend_from_slice(line);
                 out.push(b'\n');
             }
-            (None, _) => match self.held() {
+            None => match self.held() {
                 Held::Record(record) => record.write_line(out),
                 Held::Value(value) => out.extend_from_slice(format!("{value}\n").as_bytes()),
                 Held::Flat(_) => unreachable!("a flat record stands in its line"),
@@ -164,7 +185,7 @@ impl<'a> Item<'a> {
 
 impl From<Record> for Item<'_> {
     fn from(record: Record) -> Self {
-        Self { line: None, held: Held::Record(Box::new(record)).into(), added: None }
+        Self { line: None, held: Held::Record(Box::new(record)).into(), added: None, resolves: None }
     }
 }
 
@@ -173,6 +194,7 @@ impl Fields for Item<'_> {
         match self.held() {
             Held::Flat(flat) => match self.added {
                 Some(added) if Added::has_key(key) => added.get(key),
+                _ if key == RESOLVES && self.resolves.is_some() => self.resolves.map(Field::Number),
                 _ => flat.get(key),
             },
             Held::Record(record) => record.get(key),
@@ -185,6 +207,7 @@ impl Fields for Item<'_> {
             Held::Flat(flat) => {
                 flat.each(give);
                 self.added.into_iter().for_each(|added| added.each(give));
+                self.resolves.into_iter().for_each(|serial| give(RESOLVES, Field::Number(serial)));
             }
             Held::Record(record) => record.each(give),
             Held::Value(value) => {
@@ -234,6 +257,7 @@ mod tests {
         let mut scanner = Scanner::default();
         let mut item = Item::read(&mut scanner, line.as_bytes()).unwrap();
         item.add(added());
+        item.resolve(7);
         let mut out = Vec::new();
         item.write_line(&mut out);
         let read_back: Value = serde_json::from_slice(&out).unwrap();
@@ -258,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_added_goes_to_the_end_of_the_line_and_replaces_what_stood_there() {
-        let end = r#""state":"RUNNING","restarts":2}"#;
+        let end = r#""state":"RUNNING","restarts":2,"resolves":7}"#;
         for (line, expected) in [
             (r#"{"eventname":"X","pid":1}"#, r#"{"eventname":"X","pid":1,"#),
             (r#"{"eventname":"X","note":"\u0041"}"#, r#"{"eventname":"X","note":"\u0041","#),

@@ -45,9 +45,7 @@ impl Problems {
             return false;
         }
         let Some(serial) = self.forget(item) else { return false };
-        if let Some(record) = item.change() {
-            record.extra.insert("resolves".into(), serial.into());
-        }
+        item.resolve(serial);
         true
     }
 
