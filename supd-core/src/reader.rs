@@ -242,20 +242,24 @@ impl Reader {
         }
     }
 
-    /// Gives everything that has come whole, lines unread; what is no record among them is the receiver's to find.
+    /// Gives everything that has come whole, lines unread; what is no record among them is the receiver's to find, and
+    /// how many they were, to say.
     ///
     /// # Errors
     /// As [`Self::each`].
     pub fn each_piece(
         &mut self,
-        mut give: impl FnMut(Piece<'_>, &mut Rejects) -> anyhow::Result<()>,
+        mut give: impl FnMut(Piece<'_>, &mut Rejects) -> anyhow::Result<u64>,
     ) -> anyhow::Result<()> {
         match &mut self.state {
             State::Undecided(_) => Ok(()),
             State::Ndjson(lines) => {
                 while let Some(Line { number, text }) = lines.block() {
                     match text {
-                        Ok(block) => give(Piece::Lines(number, block), &mut self.rejects)?,
+                        Ok(block) => {
+                            let count = give(Piece::Lines(number, block), &mut self.rejects)?;
+                            lines.passed(count);
+                        }
                         Err(too_long) => self.rejects.add(number, &no_record(&too_long)),
                     }
                 }
@@ -264,7 +268,7 @@ impl Reader {
             State::Raw(decoder) => {
                 let name = self.rejects.name.clone();
                 each_event(decoder, &name, |record, _| {
-                    give(Piece::Record(Box::new(record)), &mut self.rejects)
+                    give(Piece::Record(Box::new(record)), &mut self.rejects).map(drop)
                 })
             }
         }

@@ -35,6 +35,8 @@ pub(crate) enum Reading {
 pub(crate) struct Outcome {
     /// Lines that are no records, or that a filter failed at.
     pub(crate) malformed: Vec<Malformed>,
+    /// How many lines there were, empty ones included.
+    pub(crate) lines: u64,
     /// Whether more is wanted.
     pub(crate) flow: ControlFlow<()>,
 }
@@ -64,12 +66,14 @@ impl Lane {
     /// # Errors
     /// The chain's.
     pub(crate) fn take(&mut self, block: &[u8], out: &mut Vec<u8>) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome { malformed: Vec::new(), flow: ControlFlow::Continue(()) };
+        let mut outcome = Outcome { malformed: Vec::new(), lines: 0, flow: ControlFlow::Continue(()) };
         if let Reading::Found(search) = &mut self.reading {
             search.restart();
         }
         let mut start = 0;
         for (number, end) in memchr_iter(b'\n', block).chain(iter::once(block.len())).enumerate() {
+            // So many have ended before this one; behind the last newline there is none.
+            outcome.lines = number as u64;
             let line = start..end;
             start = end + 1;
             if let Reading::Found(search) = &mut self.reading

@@ -13,18 +13,22 @@ use crate::fields::{Field, Fields};
 use crate::json::unescape;
 
 use cursor::{Cursor, Shape, Span, span};
-use order::{EVENTNAME, OTHER, Order};
+use order::{EVENTNAME, OTHER, Order, place_of};
 
 /// More keys than any event has.
 const MAX_MEMBERS: usize = 64;
 
 /// Finds the members of lines, one line after another, in memory of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scanner {
     members: Vec<Member>,
-    /// Which of them is the event's name.
-    eventname: usize,
+    slots: Slots,
 }
+
+/// Which member has the key at this place among ours.
+type Slots = [u8; OTHER];
+
+const NO_MEMBER: u8 = u8::MAX;
 
 /// Where a key and its value stand in the line, quotes left out.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +43,13 @@ struct Member {
 pub struct Flat<'a> {
     line: &'a str,
     members: &'a [Member],
-    eventname: &'a Member,
+    slots: &'a Slots,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self { members: Vec::new(), slots: [NO_MEMBER; OTHER] }
+    }
 }
 
 impl Scanner {
@@ -47,11 +57,12 @@ impl Scanner {
     pub fn scan<'a>(&'a mut self, line: &'a [u8]) -> Option<Flat<'a>> {
         let line = str::from_utf8(line).ok().filter(|line| u32::try_from(line.len()).is_ok())?;
         self.find_members(line.as_bytes())?;
-        Some(Flat { line, members: &self.members, eventname: &self.members[self.eventname] })
+        Some(Flat { line, members: &self.members, slots: &self.slots })
     }
 
     fn find_members(&mut self, line: &[u8]) -> Option<()> {
         self.members.clear();
+        self.slots = [NO_MEMBER; OTHER];
         let mut cursor = Cursor { line, at: 0 };
         let mut order = Order::default();
         cursor.take(b'{')?;
@@ -63,8 +74,9 @@ impl Scanner {
             if self.members.len() == MAX_MEMBERS || is_twice() {
                 return None;
             }
-            if place == EVENTNAME {
-                self.eventname = self.members.len();
+            if let Some(slot) = self.slots.get_mut(place) {
+                // There are fewer than a byte can count.
+                *slot = self.members.len() as u8;
             }
             self.members.push(Member { key, value, shape });
             match cursor.next()? {
@@ -99,7 +111,10 @@ impl<'a> Flat<'a> {
     }
 
     fn find(&self, key: &str) -> Option<&'a Member> {
-        self.members.iter().find(|member| self.line[span(member.key)] == *key)
+        match self.slots.get(place_of(key.as_bytes())) {
+            Some(&slot) => self.members.get(usize::from(slot)),
+            None => self.members.iter().find(|member| self.line[span(member.key)] == *key),
+        }
     }
 
     /// As [`Fields::get`], for as long as the line lives.
@@ -124,7 +139,8 @@ impl Fields for Flat<'_> {
     }
 
     fn eventname(&self) -> Cow<'_, str> {
-        self.field(self.eventname).text().unwrap_or_default()
+        let member = &self.members[usize::from(self.slots[EVENTNAME])];
+        self.field(member).text().unwrap_or_default()
     }
 
     fn body_in<'s>(&'s self, memory: &'s mut Vec<u8>) -> Option<&'s [u8]> {

@@ -123,7 +123,7 @@ impl<'a> Stream<'a> {
     /// Takes all that has come whole.
     fn take(&mut self, reader: &mut Reader) -> anyhow::Result<()> {
         reader.each_piece(|piece, rejects| match piece {
-            _ if self.flow.is_break() => Ok(()),
+            _ if self.flow.is_break() => Ok(0),
             Piece::Lines(first, block) => self.take_lines(first, block, rejects),
             Piece::Record(record) => {
                 let serial = record.serial.unwrap_or_default();
@@ -132,16 +132,16 @@ impl<'a> Stream<'a> {
                     rejects.add_event(serial, &error.to_string());
                     lane::flow_after(&error)
                 });
-                self.output.write()
+                self.output.write().map(|()| 0)
             }
         })
     }
 
-    fn take_lines(&mut self, first: u64, block: &[u8], rejects: &mut Rejects) -> anyhow::Result<()> {
+    fn take_lines(&mut self, first: u64, block: &[u8], rejects: &mut Rejects) -> anyhow::Result<u64> {
         let outcome = self.lane.take(block, &mut self.output.buf)?;
         outcome.malformed.iter().for_each(|line| rejects.add(first + line.number, &line.reason));
         self.flow = outcome.flow;
-        self.output.write()
+        self.output.write().map(|()| outcome.lines)
     }
 }
 

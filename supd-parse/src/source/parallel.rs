@@ -184,7 +184,7 @@ impl Work<'_> {
 
 fn take(lane: &mut Lane, block: &Block<'_>, mut out: Vec<u8>) -> Done {
     let outcome = lane.take(block.lines, &mut out);
-    let lines = memchr::memchr_iter(b'\n', block.lines).count() as u64;
+    let lines = outcome.as_ref().map_or(0, |outcome| outcome.lines);
     let is_last = block.is_last || outcome.is_err();
     Done { out, lines, end: block.end, outcome, is_last }
 }
