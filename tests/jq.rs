@@ -178,3 +178,43 @@ fn several_cores_give_what_one_gives_and_say_the_same_lines() {
         assert!(!one.stdout.is_empty(), "{filter}");
     }
 }
+
+#[test]
+fn what_a_second_file_adds_to_a_table_of_values_are_rows_whatever_the_cores() {
+    let sandbox = Sandbox::new();
+    let lines = |count: u64| -> String {
+        (0..count).map(|serial| state(serial, "a", "RUNNING", r#","pid":7"#)).collect()
+    };
+    sandbox.write("small", lines(1));
+    sandbox.write("large", lines(8_000));
+    for form in ["csv", "tsv"] {
+        let said = |jobs: &str| {
+            let mut parse = sandbox.tool("supd-parse");
+            let assert =
+                parse.args(["-j", jobs, "--to", form, "--jq", "{serial, pid}", "small", "large"]).assert();
+            String::from_utf8(assert.success().get_output().stdout.clone()).unwrap()
+        };
+        assert_eq!(said("2"), said("1"));
+        assert_eq!((said("2").lines().count(), said("2").contains('{')), (8_002, false));
+    }
+}
+
+#[test]
+fn a_filter_and_a_template_may_come_through_a_pipe_whatever_the_cores() {
+    let sandbox = Sandbox::new();
+    let lines: String = (0..8_000).map(|serial| state(serial, "a", "RUNNING", "")).collect();
+    sandbox.write("large", lines);
+    let script = "supd-parse -j2 --jq-file <(echo .serial) large | tail -n 1
+                  supd-parse -j2 --template-file <(echo 'serial {{ serial }}') large | tail -n 1";
+    sandbox.tool("bash").args(["-c", script]).assert().success().stdout("7999\nserial 7999\n");
+}
+
+#[test]
+fn much_that_a_filter_makes_of_little_is_written_as_it_comes() {
+    let sandbox = Sandbox::new();
+    let lines: String = (0..40).map(|serial| state(serial, "a", "RUNNING", "")).collect();
+    sandbox.write("lines", lines);
+    // 200 MB, under a limit of 150.
+    let script = "ulimit -v 150000; supd-parse -j1 --jq 'range(5) | \"x\" * 1000000' lines | wc -c";
+    sandbox.sh(script).assert().success().stdout("200000600\n").stderr("");
+}

@@ -306,3 +306,34 @@ fn wrong_usage_is_exit_2_and_says_what_is_right() {
     unknown.stderr(predicate::str::contains("exited").and(predicate::str::contains("fatal")));
     sandbox.tool("supd-parse").args(["--to", "xml"]).assert().code(2);
 }
+
+#[test]
+fn a_mark_does_not_overtake_what_is_kept_for_the_end() {
+    let sandbox = Sandbox::new();
+    let (record, mark) = (state(1, "db", "FATAL", r#","pid":1"#), MARK);
+    let input = [&record, mark, &record].concat();
+    let mut parse = sandbox.tool("supd-parse");
+    let expected = [&record, &record, mark].concat();
+    parse.args(["--tail", "5"]).write_stdin(input).assert().success().stdout(expected);
+}
+
+#[test]
+fn what_only_time_tells_counts_for_the_limit() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.spawnable("supd-parse");
+    command.args(["--track", "--flap", "2/300ms", "-e", "stable", "-n", "1"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut running = Running(child);
+    for serial in [1, 3, 5] {
+        let lines =
+            [state(serial, "a", "RUNNING", ""), state(serial + 1, "a", "EXITED", r#","expected":false"#)];
+        stdin.write_all(lines.concat().as_bytes()).unwrap();
+    }
+    stdin.write_all(state(7, "a", "RUNNING", "").as_bytes()).unwrap();
+    // Its input is still open.
+    assert_eq!(running.status(), 0);
+    let lines: Vec<_> = BufReader::new(stdout).lines().map(Result::unwrap).collect();
+    assert!(lines.len() == 1 && lines[0].contains("SUPD_STABLE"), "{lines:?}");
+    drop(stdin);
+}

@@ -256,3 +256,10 @@ fn what_jq_would_select_passes_byte_for_byte() {
         fs::remove_file(input).unwrap();
     }
 }
+
+#[test]
+fn a_name_of_ours_may_be_spelled_in_any_way() {
+    let sandbox = Sandbox::new();
+    let line = "{\"eventname\":\"SUPD_A\\/B\"}\n";
+    sandbox.tool("supd-parse").args(["-e", "SUPD_A/B"]).write_stdin(line).assert().success().stdout(line);
+}

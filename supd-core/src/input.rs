@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -121,14 +122,15 @@ impl Source {
     ) -> anyhow::Result<&[u8]> {
         let mut buf = std::mem::take(&mut self.buf);
         buf.clear();
-        let read = self.read_into(&mut buf, watch, &mut || before_waiting().map(|()| None));
+        let read =
+            self.read_into(&mut buf, watch, &mut || before_waiting().map(|()| ControlFlow::Continue(None)));
         self.buf = buf;
         read.map(|_| &self.buf[..])
     }
 
     /// As [`Self::read`], appended to what is in `buf`, as much as there is room for; how many bytes.
     /// `silence` is called when there is nothing to read yet, and tells when it is to be called again, unless there is
-    /// input before.
+    /// input before; or that nothing more is wanted, which is an end as well.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -136,13 +138,16 @@ impl Source {
         &mut self,
         buf: &mut Vec<u8>,
         watch: &mut Watch,
-        silence: &mut dyn FnMut() -> anyhow::Result<Option<Instant>>,
+        silence: &mut dyn FnMut() -> anyhow::Result<ControlFlow<(), Option<Instant>>>,
     ) -> anyhow::Result<usize> {
         let mut until = Some(Instant::now());
         while !self.is_ready(watch, until)? && !watch.is_over() {
             until = until.filter(|until| *until > Instant::now());
             if until.is_none() {
-                until = silence()?;
+                match silence()? {
+                    ControlFlow::Continue(next) => until = next,
+                    ControlFlow::Break(()) => return Ok(0),
+                }
             }
         }
         if watch.is_over() {

@@ -92,22 +92,36 @@ fn local(text: &str) -> Option<Moment> {
         "today" => Day::Today,
         "yesterday" => Day::Yesterday,
         _ if rest.is_empty() => {
-            let moment: DateTime = text.parse().ok()?;
+            let (date, clock) = text.split_once(['T', 't']).unwrap_or((text, ""));
+            let moment: DateTime = text.parse().ok().filter(|_| is_date(date) && is_clock(clock))?;
             return Some(Moment::Local(Day::Date(moment.date()), moment.time()));
         }
-        _ => Day::Date(first.parse().ok()?),
+        _ => Day::Date(first.parse().ok().filter(|_| is_date(first))?),
     };
     Some(Moment::Local(day, clock()?))
 }
 
 /// `14:00`, `8:30`, `08:30:15`.
 fn time(text: &str) -> Option<Time> {
+    if !is_clock(text) {
+        return None;
+    }
     // A number alone could be anything, and what is longer has a date before it.
     match text.find(':')? {
         1 => format!("0{text}").parse().ok(),
         2 => text.parse().ok(),
         _ => None,
     }
+}
+
+/// Whether there is nothing but a day.
+fn is_date(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether there is nothing but a time of the day: an offset or a zone would be passed over, and another moment meant.
+fn is_clock(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
 }
 
 #[cfg(test)]
@@ -164,9 +178,23 @@ mod tests {
 
     #[test]
     fn what_is_no_moment_is_refused_with_what_would_be_one() {
-        for wrong in
-            ["", "8", "90", "soon", "-2h", "today 25:00", "2026-13-01", "yesterdayish", "ago", "14:00 x"]
-        {
+        for wrong in [
+            "",
+            "8",
+            "90",
+            "soon",
+            "-2h",
+            "today 25:00",
+            "2026-13-01",
+            "yesterdayish",
+            "ago",
+            "14:00 x",
+            "14:00+02:00",
+            "14:00-02:00",
+            "2026-01-05 8:00+02:00",
+            "2026-01-05T08:00[Asia/Tokyo]",
+            "2026-01-05[Asia/Tokyo]",
+        ] {
             let error = wrong.parse::<Moment>().expect_err(wrong);
             assert!(error.contains("yesterday 14:00"), "{error}");
         }

@@ -18,7 +18,7 @@ use crate::jq::Jq;
 use crate::limit::Limit;
 use crate::problems::Problems;
 use crate::select::Select;
-use crate::track::{Told, Tracker, WarmUp};
+use crate::track::{Tracker, WarmUp};
 
 /// A filter failed, and asked for nothing to be read after that.
 #[derive(Debug)]
@@ -52,16 +52,14 @@ impl Chain {
     /// # Errors
     /// What a filter could not do with it: the next record may be another matter, unless it is [`Halted`].
     pub(crate) fn take(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
-        self.warm_up(&item)?;
+        self.warm_up(&item);
         // Marks are for the consumers of a spool, who must see them whatever is filtered.
         if item.kind() == Kind::Mark {
             return self.take_passed(item, out);
         }
         let Some(tracker) = &mut self.track else { return self.give(item, out) };
-        let Told { before, is_known, after } = tracker.take(&mut item);
-        let item = Some(item).filter(|_| !is_known);
-        let (before, after) = (before.into_iter().map(Item::from), after.into_iter().map(Item::from));
-        self.give_all(before.chain(item).chain(after), out)
+        let told = tracker.take(&mut item);
+        self.give_all(told.with(item), out)
     }
 
     /// What is told by one record: where a filter fails at one part of it, the others are given all the same.
@@ -104,7 +102,7 @@ impl Chain {
     fn give_selected(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         let kind = item.kind();
         if kind == Kind::Mark {
-            self.format.mark(&item, out);
+            self.limit.mark(&item, &mut *self.format, out);
             return Ok(ControlFlow::Continue(()));
         }
         // Behind `select`, so that it remembers only problems that are passed on.
@@ -120,20 +118,17 @@ impl Chain {
     }
 
     /// At the first record that has a number, lets everybody who remembers see what came before it.
-    fn warm_up(&mut self, item: &Item<'_>) -> anyhow::Result<()> {
+    fn warm_up(&mut self, item: &Item<'_>) {
         if self.warm_up.is_none() {
-            return Ok(());
+            return;
         }
-        let Some(seq) = item.get("seq").and_then(|seq| seq.number()) else { return Ok(()) };
-        let Some((warm_up, mut tracker)) = self.warm_up.take().zip(self.track.take()) else { return Ok(()) };
+        let Some(seq) = item.get("seq").and_then(|seq| seq.number()) else { return };
+        let Some((warm_up, mut tracker)) = self.warm_up.take().zip(self.track.take()) else { return };
         // A mark says that everything up to its number has come.
-        let before = if item.kind() == Kind::Mark { seq + 1 } else { seq };
+        let before = if item.kind() == Kind::Mark { seq.saturating_add(1) } else { seq };
         let seen = warm_up.each_before(before, |mut item| {
-            let Told { before, is_known, after } = tracker.take(&mut item);
-            let item = Some(item).filter(|_| !is_known);
-            let items =
-                before.into_iter().map(Item::from).chain(item).chain(after.into_iter().map(Item::from));
-            for mut item in items.filter(|item| self.select.passes(item)) {
+            let told = tracker.take(&mut item);
+            for mut item in told.with(item).filter(|item| self.select.passes(item)) {
                 // Nothing passes; they only remember.
                 let _ = self.problems.as_mut().map(|problems| problems.passes(&mut item));
             }
@@ -143,7 +138,6 @@ impl Chain {
         if let Err(error) = seen {
             log::warn!("{error:#}; --track knows nothing of the time before seq {seq}");
         }
-        Ok(())
     }
 
     fn is_pulse(&self, kind: Kind) -> bool {
@@ -181,13 +175,15 @@ impl Chain {
         self.format.begin(out);
     }
 
-    /// The input is silent: nothing that could be written is held back.
-    pub(crate) fn idle(&mut self, out: &mut Vec<u8>) {
+    /// The input is silent: nothing that could be written is held back. Breaks off when nothing more is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(crate) fn idle(&mut self, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         let told = self.track.as_mut().map(|tracker| tracker.idle(Instant::now())).unwrap_or_default();
-        if let Err(error) = self.give_all(told.into_iter().map(Item::from), out) {
-            log::error!("{error:#}; what only time tells is left out");
-        }
+        let flow = self.give_all(told.into_iter().map(Item::from), out);
         self.format.idle(out);
+        flow
     }
 
     /// When [`Self::idle`] is to be called again, if the input stays silent until then: something is due that no record

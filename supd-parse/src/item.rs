@@ -57,7 +57,9 @@ impl<'a> Item<'a> {
     /// serde_json's, with the column, where there is no record.
     pub(crate) fn read(scanner: &'a mut Scanner, line: &'a [u8]) -> Result<Self, serde_json::Error> {
         match scanner.scan(line) {
-            Some(flat) => Ok(Self { line: Some(line), held: Held::Flat(flat).into(), added: None, resolves: None }),
+            Some(flat) => {
+                Ok(Self { line: Some(line), held: Held::Flat(flat).into(), added: None, resolves: None })
+            }
             None => Self::read_whole(line),
         }
     }

@@ -12,6 +12,9 @@ use crate::chain::{Chain, Halted};
 use crate::item::Item;
 use crate::select::search::Search;
 
+/// More than this is put away before another line is taken: a filter may make much of little.
+const MOST_WRITTEN: usize = 1 << 20;
+
 /// One way through the program; several of them can go side by side.
 pub(crate) struct Lane {
     pub(crate) chain: Chain,
@@ -35,8 +38,10 @@ pub(crate) enum Reading {
 pub(crate) struct Outcome {
     /// Lines that are no records, or that a filter failed at.
     pub(crate) malformed: Vec<Malformed>,
-    /// How many lines there were, empty ones included.
+    /// How many lines were taken, empty ones included.
     pub(crate) lines: u64,
+    /// How many bytes they were: the rest is to be taken once what was written has been put away.
+    pub(crate) taken: usize,
     /// Whether more is wanted.
     pub(crate) flow: ControlFlow<()>,
 }
@@ -61,12 +66,13 @@ impl Lane {
         Self { chain: self.chain.into_front(), ..self }
     }
 
-    /// Takes a block of whole lines.
+    /// Takes a block of whole lines, or as many of them as leave room for what comes of the next.
     ///
     /// # Errors
     /// The chain's.
     pub(crate) fn take(&mut self, block: &[u8], out: &mut Vec<u8>) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome { malformed: Vec::new(), lines: 0, flow: ControlFlow::Continue(()) };
+        let mut outcome =
+            Outcome { malformed: Vec::new(), lines: 0, taken: block.len(), flow: ControlFlow::Continue(()) };
         if let Reading::Found(search) = &mut self.reading {
             search.restart();
         }
@@ -99,6 +105,10 @@ impl Lane {
                 }
             }
             if outcome.flow.is_break() {
+                break;
+            }
+            if out.len() > MOST_WRITTEN && start < block.len() {
+                (outcome.lines, outcome.taken) = (number as u64 + 1, start);
                 break;
             }
         }

@@ -15,6 +15,7 @@ mod output;
 mod problems;
 mod select;
 mod source;
+mod text_file;
 mod track;
 
 use std::process::ExitCode;

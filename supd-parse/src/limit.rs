@@ -15,8 +15,8 @@ pub(crate) enum Limit {
     None,
     /// So many yet; nothing is read after them.
     First(u64),
-    /// So many at the end, of which the lines are kept until then.
-    Last(usize, VecDeque<Vec<u8>>),
+    /// So many at the end, of which the lines are kept until then; and the last mark, which must not overtake them.
+    Last(usize, VecDeque<Vec<u8>>, Option<Vec<u8>>),
 }
 
 impl Limit {
@@ -24,7 +24,7 @@ impl Limit {
     pub(crate) fn new(first: Option<u64>, last: Option<usize>) -> Self {
         match (first, last) {
             (Some(first), _) => Self::First(first),
-            (None, Some(last)) => Self::Last(last, VecDeque::new()),
+            (None, Some(last)) => Self::Last(last, VecDeque::new(), None),
             (None, None) => Self::None,
         }
     }
@@ -51,8 +51,8 @@ impl Limit {
                     return ControlFlow::Break(());
                 }
             }
-            Self::Last(0, _) => {}
-            Self::Last(wanted, lines) => {
+            Self::Last(0, ..) => {}
+            Self::Last(wanted, lines, _) => {
                 // The memory of the oldest serves the newest.
                 let mut line =
                     if lines.len() < *wanted { None } else { lines.pop_front() }.unwrap_or_default();
@@ -65,12 +65,28 @@ impl Limit {
         ControlFlow::Continue(())
     }
 
+    /// Passes a mark on, behind what is kept.
+    pub(crate) fn mark(&mut self, item: &Item<'_>, format: &mut dyn Format, out: &mut Vec<u8>) {
+        match self {
+            Self::Last(_, _, mark) => {
+                let line = mark.get_or_insert_default();
+                line.clear();
+                item.write_line(line);
+                line.pop();
+            }
+            Self::None | Self::First(_) => format.mark(item, out),
+        }
+    }
+
     /// Writes what was kept; what comes from now on is written as it comes.
     pub(crate) fn end(&mut self, format: &mut dyn Format, out: &mut Vec<u8>) {
-        let Self::Last(_, lines) = self else { return };
+        let Self::Last(_, lines, mark) = self else { return };
         let mut scanner = Scanner::default();
         for line in lines.drain(..) {
             format.write(&Item::read_any(&mut scanner, &line), out);
+        }
+        if let Some(mark) = mark {
+            format.mark(&Item::read_any(&mut scanner, mark), out);
         }
         *self = Self::None;
     }

@@ -1,11 +1,10 @@
 //! The options that say in what form records are written.
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use jiff::tz::TimeZone;
 use supd_core::cli::{self, Usage};
 use supd_core::words::counted;
@@ -25,6 +24,7 @@ use super::tsv::Tsv;
 use super::visible::Visible;
 use super::zone::{self, Times};
 use super::{Format, sheet};
+use crate::text_file::TextFile;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
@@ -47,7 +47,7 @@ pub(crate) struct OutputOptions {
 
     /// File that holds the template
     #[arg(long, value_name = "FILE")]
-    template_file: Option<PathBuf>,
+    template_file: Option<TextFile>,
 
     /// Time zone: UTC, local, a name such as Europe/Berlin, or an offset such as +02:00
     ///
@@ -187,8 +187,7 @@ impl OutputOptions {
 
     fn compile(&self, terminal: bool, of_values: bool) -> anyhow::Result<Template> {
         let source = match &self.template_file {
-            Some(path) => std::fs::read_to_string(path)
-                .with_context(|| format!("read template file '{}'", path.display()))?,
+            Some(file) => file.text("template file")?.to_owned(),
             None => self.template.clone().unwrap_or_default(),
         };
         let clock = Clock { exact: self.exact(), zone: self.zone() };

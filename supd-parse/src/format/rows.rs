@@ -10,6 +10,8 @@ use crate::item::Item;
 #[derive(Debug)]
 pub(crate) struct Rows {
     columns: Option<Columns>,
+    /// Whether they were known before the first item.
+    fixed: bool,
     usual: &'static [&'static str],
     times: Times,
 }
@@ -22,12 +24,18 @@ impl Rows {
         times: Times,
     ) -> Self {
         let known = || (!of_values).then(|| Columns::of(usual.iter().copied()));
-        Self { columns: asked.or_else(known), usual, times }
+        let columns = asked.or_else(known);
+        Self { fixed: columns.is_some(), columns, usual, times }
     }
 
     /// The columns, if they are known yet.
     pub(crate) fn columns(&self) -> Option<&Columns> {
         self.columns.as_ref()
+    }
+
+    /// Whether no item decides which columns there are.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.fixed
     }
 
     /// Lets this item decide which columns there are, if nobody has; gives them, for a heading, if it was so and it has

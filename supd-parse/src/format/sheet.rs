@@ -77,7 +77,7 @@ impl<D: Dialect> Format for Sheet<D> {
     }
 
     fn is_stateless(&self) -> bool {
-        self.rows.columns().is_some()
+        self.rows.is_fixed()
     }
 }
 

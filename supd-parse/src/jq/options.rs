@@ -1,13 +1,11 @@
 //! The options of the jq filter.
 
-use std::fs;
-use std::path::PathBuf;
-
-use anyhow::Context as _;
 use jaq_json::Val;
 use supd_core::cli::Usage;
+use supd_core::words::shortened;
 
 use super::{Jq, environment, program};
+use crate::text_file::TextFile;
 
 /// So much of a filter shows which one is meant.
 const MOST_SHOWN: usize = 60;
@@ -22,7 +20,7 @@ pub(crate) struct JqOptions {
 
     /// The same, the filter read from a file
     #[arg(long = "jq-file", value_name = "FILE", group = "jq_filter")]
-    file: Option<PathBuf>,
+    file: Option<TextFile>,
 
     /// The string that $NAME stands for in the filter
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], allow_hyphen_values = true, requires = "jq_filter")]
@@ -37,14 +35,13 @@ impl JqOptions {
     pub(crate) fn jq(&self) -> anyhow::Result<Option<Jq>> {
         match (&self.filter, &self.file) {
             (Some(code), _) => {
-                let wrong = |reason| Usage(format!("--jq '{}': {reason}", shown(code)));
+                let wrong =
+                    |reason| Usage(format!("--jq '{}': {reason}", shortened(code.clone(), MOST_SHOWN)));
                 Ok(Some(compiled(code, &self.arg).map_err(wrong)?))
             }
-            (None, Some(path)) => {
-                let name = path.display();
-                let code = fs::read_to_string(path).with_context(|| format!("read jq filter '{name}'"))?;
-                let wrong = |reason| Usage(format!("--jq-file '{name}': {reason}"));
-                Ok(Some(compiled(&code, &self.arg).map_err(wrong)?))
+            (None, Some(file)) => {
+                let wrong = |reason| Usage(format!("--jq-file '{}': {reason}", file.path().display()));
+                Ok(Some(compiled(file.text("jq filter")?, &self.arg).map_err(wrong)?))
             }
             (None, None) => Ok(None),
         }
@@ -59,11 +56,4 @@ pub(super) fn compiled(code: &str, named: &[String]) -> Result<Jq, String> {
     let mut values = vec![environment::value()];
     values.extend(named.iter().map(|[_, value]| Val::from(value.clone())));
     Ok(Jq::new(program::compile(code, &names)?, values))
-}
-
-fn shown(code: &str) -> String {
-    match code.char_indices().nth(MOST_SHOWN) {
-        Some((end, _)) => format!("{}…", &code[..end]),
-        None => code.to_owned(),
-    }
 }

@@ -105,7 +105,9 @@ fn of_event(name: &str) -> Option<(Vec<Vec<u8>>, u32)> {
         _ if name.starts_with("SUPD") => 2,
         _ => 7,
     };
-    Some((vec![[b"\"", name.as_bytes()].concat()], share))
+    // Ours may have any name; the rest of an odd one may be spelled otherwise.
+    let plain = name.split(|c| matches!(c, ..' ' | '"' | '\\' | '/')).next().unwrap_or_default();
+    Some((vec![[b"\"", plain.as_bytes()].concat()], share))
 }
 
 /// The end of the event's name; or the key of one that another program has derived.

@@ -32,6 +32,8 @@ pub(crate) struct Stream<'a> {
     watch: Watch,
     lane: Lane,
     output: Output,
+    /// How often a filter failed at what only time tells.
+    failures: u64,
     /// How many lines were no records, of all that is followed.
     malformed: u64,
     /// Whether more is wanted.
@@ -55,6 +57,7 @@ impl<'a> Stream<'a> {
             watch: watch.with_stdout(),
             lane,
             output,
+            failures: 0,
             malformed: 0,
             flow: ControlFlow::Continue(()),
         })
@@ -72,7 +75,7 @@ impl<'a> Stream<'a> {
             cli::each_file(inputs.map(|input| self.read_input(&input?)))?
         };
         self.end()?;
-        Ok(status)
+        Ok(if self.failures > 0 { cli::FAILED } else { status })
     }
 
     /// Writes what comes after the last record.
@@ -91,7 +94,11 @@ impl<'a> Stream<'a> {
         parallel::read(self, &source, &mut reader)?;
         while self.flow.is_continue() {
             let bytes = source.read_into(reader.room(BLOCK), &mut self.watch, &mut || {
-                silence(&mut self.lane, &mut self.output)
+                let next = silence(&mut self.lane, &mut self.output, &mut self.failures)?;
+                if next.is_break() {
+                    self.flow = ControlFlow::Break(());
+                }
+                Ok(next)
             })?;
             if bytes == 0 && input.may_be_torn() {
                 let torn = reader.unread();
@@ -138,16 +145,34 @@ impl<'a> Stream<'a> {
     }
 
     fn take_lines(&mut self, first: u64, block: &[u8], rejects: &mut Rejects) -> anyhow::Result<u64> {
-        let outcome = self.lane.take(block, &mut self.output.buf)?;
-        outcome.malformed.iter().for_each(|line| rejects.add(first + line.number, &line.reason));
-        self.flow = outcome.flow;
-        self.output.write().map(|()| outcome.lines)
+        let (mut lines, mut rest) = (0, block);
+        while !rest.is_empty() && self.flow.is_continue() {
+            let outcome = self.lane.take(rest, &mut self.output.buf)?;
+            outcome.malformed.iter().for_each(|line| rejects.add(first + lines + line.number, &line.reason));
+            self.flow = outcome.flow;
+            lines += outcome.lines;
+            rest = &rest[outcome.taken..];
+            self.output.write()?;
+        }
+        Ok(lines)
     }
 }
 
-/// There is nothing to read: all that can be written is. Gives when to look again, though nothing may have come.
-fn silence(lane: &mut Lane, output: &mut Output) -> anyhow::Result<Option<Instant>> {
-    lane.chain.idle(&mut output.buf);
+/// There is nothing to read: all that can be written is. Gives when to look again, though nothing may have come; breaks
+/// off when nothing more is wanted.
+fn silence(
+    lane: &mut Lane,
+    output: &mut Output,
+    failures: &mut u64,
+) -> anyhow::Result<ControlFlow<(), Option<Instant>>> {
+    let flow = lane.chain.idle(&mut output.buf).unwrap_or_else(|error| {
+        *failures += 1;
+        log::error!("{error:#}; what only time tells is left out");
+        lane::flow_after(&error)
+    });
     output.flush()?;
-    Ok(lane.chain.next_due())
+    Ok(match flow {
+        ControlFlow::Continue(()) => ControlFlow::Continue(lane.chain.next_due()),
+        ControlFlow::Break(()) => ControlFlow::Break(()),
+    })
 }

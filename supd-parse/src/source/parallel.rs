@@ -183,10 +183,24 @@ impl Work<'_> {
 }
 
 fn take(lane: &mut Lane, block: &Block<'_>, mut out: Vec<u8>) -> Done {
-    let outcome = lane.take(block.lines, &mut out);
+    let outcome = take_all(lane, block.lines, &mut out);
     let lines = outcome.as_ref().map_or(0, |outcome| outcome.lines);
     let is_last = block.is_last || outcome.is_err();
     Done { out, lines, end: block.end, outcome, is_last }
+}
+
+/// However much comes of it, it waits for its turn.
+fn take_all(lane: &mut Lane, lines: &[u8], out: &mut Vec<u8>) -> anyhow::Result<Outcome> {
+    let mut all = lane.take(lines, out)?;
+    while all.taken < lines.len() && all.flow.is_continue() {
+        let next = lane.take(&lines[all.taken..], out)?;
+        let moved = |line: Malformed| Malformed { number: all.lines + line.number, ..line };
+        all.malformed.extend(next.malformed.into_iter().map(moved));
+        all.lines += next.lines;
+        all.taken += next.taken;
+        all.flow = next.flow;
+    }
+    Ok(all)
 }
 
 impl Stream<'_> {

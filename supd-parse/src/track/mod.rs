@@ -63,6 +63,15 @@ pub(crate) struct Told {
     pub(crate) after: Vec<Record>,
 }
 
+impl Told {
+    /// All there is to tell, with the record it is told by, in order.
+    pub(crate) fn with(self, item: Item<'_>) -> impl Iterator<Item = Item<'_>> {
+        let Self { before, is_known, after } = self;
+        let item = Some(item).filter(|_| !is_known);
+        before.into_iter().map(Item::from).chain(item).chain(after.into_iter().map(Item::from))
+    }
+}
+
 impl Tracker {
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, places: HashMap::new(), processes: 0, records: 0, names: Names::default() }

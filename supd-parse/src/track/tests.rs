@@ -26,11 +26,9 @@ impl Life {
     fn line(&mut self, line: &str) -> &mut Self {
         let mut scanner = Scanner::default();
         let mut item = Item::read(&mut scanner, line.as_bytes()).unwrap();
-        let Told { before, is_known, after } = self.tracker.take(&mut item);
-        let kept = Some(item).filter(|_| !is_known);
-        let all = before.into_iter().map(Item::from).chain(kept).chain(after.into_iter().map(Item::from));
+        let told = self.tracker.take(&mut item);
         let mut text = Vec::new();
-        all.for_each(|item| item.write_line(&mut text));
+        told.with(item).for_each(|item| item.write_line(&mut text));
         let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         self.out.extend(lines.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
         self

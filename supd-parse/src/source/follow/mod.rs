@@ -11,6 +11,7 @@ mod named;
 mod spool;
 mod tail;
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use supd_core::cli::{self, Usage};
@@ -71,7 +72,10 @@ pub(super) fn run(stream: &mut Stream<'_>) -> anyhow::Result<u8> {
             log::debug!("follow: what was there has been read; waiting for more");
             stream.lane.chain.caught_up(&mut stream.output.buf);
         }
-        let due = super::silence(&mut stream.lane, &mut stream.output)?;
+        let due = match super::silence(&mut stream.lane, &mut stream.output, &mut stream.failures)? {
+            ControlFlow::Continue(due) => due,
+            ControlFlow::Break(()) => break,
+        };
         if stream.watch.is_ending() {
             break;
         }
