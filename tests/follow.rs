@@ -42,9 +42,12 @@ fn write(file: &mut File, serials: impl IntoIterator<Item = u64>) {
     }
 }
 
-fn ends_well(mut running: Running) {
+/// Nothing comes out at the end that was not expected, such as a record twice.
+fn ends_well(sandbox: &Sandbox, mut running: Running) {
+    let before = serials(sandbox);
     running.signal(Signal::TERM);
     assert_eq!(running.status(), 0);
+    assert_eq!(serials(sandbox), before);
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn what_is_there_comes_first_then_what_is_written_and_half_a_line_waits() {
     write(&mut file, 6..=2000);
     comes(&sandbox, 1..=2000);
     file.write_all(b"{\"eventname\":").unwrap();
-    ends_well(running);
+    ends_well(&sandbox, running);
     assert_eq!(serials(&sandbox).len(), 2000);
     assert_eq!(
         sandbox.read("err"),
@@ -98,7 +101,7 @@ fn a_file_that_is_moved_is_read_to_its_end_and_its_successor_from_its_start() {
         // A file that has the name between two looks, and was moved away again, is never seen.
         comes(&sandbox, 1..next);
     }
-    ends_well(running);
+    ends_well(&sandbox, running);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn a_file_that_is_deleted_is_waited_for() {
     fs::create_dir(sandbox.path("dir")).unwrap();
     write(&mut append(&sandbox, "dir/log"), 7..=9);
     comes(&sandbox, 1..=9);
-    ends_well(running);
+    ends_well(&sandbox, running);
     let said = sandbox.read("err");
     assert_eq!(said.matches("follow 'dir/log': No such file or directory").count(), 1, "{said}");
 }
@@ -139,7 +142,7 @@ fn a_file_that_is_cut_is_read_from_its_start_and_that_is_said() {
         file.write_all(text.as_bytes()).unwrap();
         comes(&sandbox, 1..from + count);
     }
-    ends_well(running);
+    ends_well(&sandbox, running);
     assert_eq!(sandbox.read("err").matches("it was cut short; reading it from its start").count(), 3);
 }
 
@@ -154,7 +157,7 @@ fn the_last_that_are_there_can_be_asked_for_and_then_what_comes() {
         comes(&sandbox, first..101);
         write(&mut file, 101..=105);
         comes(&sandbox, first..=105);
-        ends_well(running);
+        ends_well(&sandbox, running);
     }
 }
 
@@ -216,7 +219,7 @@ fn logrotate_loses_nothing() {
             write(&mut file, round * 100 + 81..=round * 100 + 100);
             comes(&sandbox, 1..=round * 100 + 100);
         }
-        ends_well(running);
+        ends_well(&sandbox, running);
     }
 }
 
@@ -235,7 +238,7 @@ fn a_spool_is_followed_from_one_segment_to_the_next() {
         sandbox.records("out").iter().map(|record| record["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=4000).collect::<Vec<u64>>(), "{}", sandbox.read("err"));
     assert!(segments > 2, "{segments}");
-    ends_well(running);
+    ends_well(&sandbox, running);
 }
 
 #[test]
@@ -254,5 +257,37 @@ fn a_line_that_the_spools_writer_cuts_off_and_writes_anew_comes_once() {
         write(&mut segment, [serial]);
         comes(&sandbox, 1..=serial);
     }
-    ends_well(running);
+    ends_well(&sandbox, running);
+}
+
+fn long(serial: u64) -> String {
+    state(serial, "web", "FATAL", &format!(r#","data":"{}""#, "x".repeat(300_000)))
+}
+
+#[test]
+fn a_line_longer_than_is_read_at_once_comes_and_so_do_those_behind_it() {
+    let sandbox = Sandbox::new();
+    let mut file = append(&sandbox, "log");
+    write(&mut file, [1]);
+    let running = follow(&sandbox, &["log"]);
+    comes(&sandbox, [1]);
+    file.write_all(long(2).as_bytes()).unwrap();
+    write(&mut file, [3]);
+    comes(&sandbox, 1..=3);
+    ends_well(&sandbox, running);
+}
+
+#[test]
+fn the_last_line_of_a_moved_file_is_whole_at_the_end_though_it_has_no_newline() {
+    let sandbox = Sandbox::new();
+    let mut file = append(&sandbox, "log");
+    write(&mut file, [1]);
+    let mut running = follow(&sandbox, &["log"]);
+    comes(&sandbox, [1]);
+    file.write_all(long(2).trim_end().as_bytes()).unwrap();
+    fs::rename(sandbox.path("log"), sandbox.path("log.1")).unwrap();
+    write(&mut append(&sandbox, "log"), [3]);
+    comes(&sandbox, [1, 3]);
+    running.signal(Signal::TERM);
+    assert_eq!((running.status(), serials(&sandbox)), (0, vec![1, 3, 2]));
 }

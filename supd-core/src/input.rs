@@ -196,7 +196,7 @@ pub fn sources(paths: &[PathBuf]) -> impl Iterator<Item = anyhow::Result<Source>
 pub const MAX_LINE: usize = 128 << 20;
 
 /// Memory that a long line took is given back beyond this.
-const KEPT: usize = 2 << 20;
+pub const KEPT: usize = 2 << 20;
 
 /// Cuts a stream of bytes into lines, however they come.
 #[derive(Debug, Default)]

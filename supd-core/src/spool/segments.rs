@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::log::Segment;
+
 /// The files of a spool's segments, oldest first: their names are numbers.
 ///
 /// # Errors
@@ -31,8 +33,7 @@ pub fn segments(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The number of the first record in a segment, from the name of its file; `None` for another file.
 pub fn segment_number(file: &Path) -> Option<u64> {
-    let digits = file.file_name()?.to_str()?.strip_suffix(".ndjson")?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    Segment::number(file.file_name()?.to_str()?)
 }
 
 #[cfg(test)]
@@ -42,7 +43,15 @@ mod tests {
     #[test]
     fn segments_are_in_the_order_of_their_numbers_and_nothing_else_is_one() {
         let dir = tempfile::tempdir().unwrap();
-        let names = ["00000000000000000010.ndjson", "2.ndjson", "lock", "x.ndjson", ".ndjson", "3.ndjson.gz"];
+        let names = [
+            "00000000000000000010.ndjson",
+            "00000000000000000002.ndjson",
+            "2.ndjson",
+            "lock",
+            "x.ndjson",
+            ".ndjson",
+            "3.ndjson.gz",
+        ];
         names.iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
         let found = segments(dir.path()).unwrap();
         assert_eq!(found, [dir.path().join(names[1]), dir.path().join(names[0])]);

@@ -57,6 +57,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
         #[test]
         fn every_cell_comes_back_as_it_was(cells in proptest::collection::vec(proptest::string::string_regex("(?s)[\",\r\na é]*").unwrap(), 1..5)) {
             let line = serde_json::to_string(&cells).unwrap();

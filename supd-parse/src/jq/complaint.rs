@@ -2,6 +2,7 @@
 
 use jaq_core::compile::{self, Undefined};
 use jaq_core::load::{self, File, lex, parse, span};
+use supd_core::words::shortened;
 
 /// So much of the offending part is shown.
 const MOST_SHOWN: usize = 30;
@@ -96,10 +97,7 @@ fn first_character(text: &str) -> &str {
 }
 
 fn shown(text: &str) -> String {
-    match text.char_indices().nth(MOST_SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    shortened(text.to_owned(), MOST_SHOWN)
 }
 
 #[cfg(test)]

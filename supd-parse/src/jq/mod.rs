@@ -17,6 +17,7 @@ use std::ops::ControlFlow;
 use anyhow::{anyhow, bail};
 use jaq_core::{Ctx, Exn, Vars};
 use jaq_json::{Rc, Val};
+use supd_core::words::shortened;
 
 use crate::chain::Halted;
 use crate::item::Item;
@@ -100,9 +101,7 @@ fn failed(exception: Exn<'_, Val>) -> anyhow::Result<ControlFlow<()>> {
     match exception.get_err().map_err(Exn::get_halt) {
         Ok(error) => {
             let reason = functions::plain(&error.into_val());
-            let end = reason.char_indices().nth(MOST_REASON).map_or(reason.len(), |(at, _)| at);
-            let more = if end < reason.len() { "…" } else { "" };
-            Err(anyhow!("--jq: {}{more}", &reason[..end]))
+            Err(anyhow!("--jq: {}", shortened(reason, MOST_REASON)))
         }
         Err(Ok(0)) => Ok(ControlFlow::Break(())),
         Err(Ok(status)) => Err(Halted(format!("--jq: halted with status {status}")).into()),

@@ -5,13 +5,10 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
-use supd_core::input::MAX_LINE;
+use supd_core::input::{KEPT, MAX_LINE};
 
 /// Most lines end within so many bytes after the part in which they begin.
 const MARGIN: usize = 2 * 1024;
-
-/// Memory that a long line took is given back beyond this.
-const KEPT: usize = 2 << 20;
 
 /// Reads parts of a file, one after another, into memory of its own.
 #[derive(Debug, Default)]

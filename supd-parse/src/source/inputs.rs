@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_segment_that_is_gone_is_passed_over_and_another_file_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("1.ndjson");
+        let path = dir.path().join("00000000000000000001.ndjson");
         fs::write(&path, "").unwrap();
         let inputs: Vec<Input> = of(&[dir.path().to_owned()]).collect::<Result<_, _>>().unwrap();
         assert_eq!(inputs, [Input::Segment { path: path.clone(), is_newest: true }]);

@@ -58,4 +58,8 @@ impl Followed for Awaited {
             }
         }
     }
+
+    fn end(&mut self, stream: &mut Stream<'_>) -> anyhow::Result<()> {
+        self.found.as_mut().map_or(Ok(()), |found| found.end(stream))
+    }
 }

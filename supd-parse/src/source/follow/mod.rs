@@ -28,6 +28,11 @@ const LOOK: Duration = Duration::from_secs(1);
 trait Followed {
     /// Reads some of what has come; whether there was anything.
     fn read(&mut self, stream: &mut Stream<'_>) -> anyhow::Result<bool>;
+
+    /// Nobody will look again: what will not go on is taken as it is.
+    fn end(&mut self, _stream: &mut Stream<'_>) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether these options mean to follow something; standard input is read to its end in any case.
@@ -81,6 +86,9 @@ pub(super) fn run(stream: &mut Stream<'_>) -> anyhow::Result<u8> {
         }
         let look = Instant::now() + LOOK;
         changes.wait(&mut stream.watch, due.map_or(look, |due| due.min(look)))?;
+    }
+    for followed in &mut all {
+        followed.end(stream)?;
     }
     Ok(if stream.malformed > 0 { cli::FAILED } else { status })
 }

@@ -97,4 +97,8 @@ impl Followed for Named {
         self.let_go(stream)?;
         Ok(has_read || self.look(stream))
     }
+
+    fn end(&mut self, stream: &mut Stream<'_>) -> anyhow::Result<()> {
+        self.moved.drain(..).try_for_each(|(tail, _)| tail.finish(stream))
+    }
 }

@@ -87,12 +87,13 @@ impl Tail {
             self.offset = 0;
             self.head.clear();
         }
-        let bytes = self.fill().map_err(|error| self.error(error))?;
+        let (bytes, is_full) = self.fill().map_err(|error| self.error(error))?;
         if bytes > 0 {
             self.reader.filled(bytes);
             self.take(stream)?;
         }
-        let begun = self.reader.unread_up_to(LONG);
+        // There may be more of a line than there was room for: it gets more room, and goes on from here.
+        let begun = if is_full { 0 } else { self.reader.unread_up_to(LONG) };
         self.offset = self.offset + bytes as u64 - begun as u64;
         Ok(bytes > begun)
     }
@@ -102,12 +103,15 @@ impl Tail {
     /// # Errors
     /// As [`Self::read`].
     pub(super) fn finish(mut self, stream: &mut Stream<'_>) -> anyhow::Result<()> {
-        let bytes = self.fill().map_err(|error| self.error(error))?;
-        if bytes > 0 {
+        loop {
+            let (bytes, _) = self.fill().map_err(|error| self.error(error))?;
             self.reader.filled(bytes);
+            self.take(stream)?;
+            if bytes == 0 {
+                return Ok(());
+            }
+            self.offset += bytes as u64;
         }
-        self.reader.filled(0);
-        self.take(stream)
     }
 
     /// How many bytes of a line are left out that nobody will finish.
@@ -122,12 +126,14 @@ impl Tail {
         taken
     }
 
-    fn fill(&mut self) -> io::Result<usize> {
+    /// How many bytes were read, and whether they were all that there was room for.
+    fn fill(&mut self) -> io::Result<(usize, bool)> {
         loop {
-            let room = rustix::buffer::spare_capacity(self.reader.room(BLOCK));
-            match rustix::io::pread(&self.file, room, self.offset) {
+            let room = self.reader.room(BLOCK);
+            let wanted = room.capacity() - room.len();
+            match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(room), self.offset) {
                 Err(rustix::io::Errno::INTR) => {}
-                read => return Ok(read?),
+                read => return Ok(read.map(|bytes| (bytes, bytes == wanted))?),
             }
         }
     }
