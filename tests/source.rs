@@ -170,3 +170,15 @@ fn memory_does_not_grow_with_the_input() {
         assert_eq!(running.status(), 0);
     }
 }
+
+#[test]
+fn an_output_that_takes_nothing_is_said_once_and_ends_it() {
+    let sandbox = Sandbox::new();
+    let lines: String = (0..2_000).map(|serial| state(serial, "a", "FATAL", "")).collect();
+    sandbox.write("one", &lines);
+    sandbox.write("two", &lines);
+    for follow in ["", "-f"] {
+        let assert = sandbox.sh(&format!("supd-parse {follow} one two >/dev/full")).assert().code(1);
+        assert.stderr("supd-parse: write standard output: No space left on device (os error 28)\n");
+    }
+}

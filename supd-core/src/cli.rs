@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::describe::printable;
 use crate::interruption::Interrupted;
 use crate::moment::Moment;
-use crate::stdio::ClosedStdout;
+use crate::stdio::{ClosedStdout, is_about_stdout};
 
 /// Everything was done.
 pub const DONE: u8 = 0;
@@ -52,14 +52,14 @@ pub fn run(name: &'static str, body: impl FnOnce() -> anyhow::Result<u8>) -> Exi
 /// readable. Each file's outcome is how many lines of it were not.
 ///
 /// # Errors
-/// [`ClosedStdout`]: without a reader there is nothing left to do.
+/// [`is_about_stdout`]: when nothing can be written, there is nothing left to do.
 pub fn each_file(outcomes: impl Iterator<Item = anyhow::Result<u64>>) -> anyhow::Result<u8> {
     let mut status = DONE;
     for outcome in outcomes {
         match outcome {
             Ok(0) => {}
             Ok(_) => status = FAILED,
-            Err(error) if error.is::<ClosedStdout>() => return Err(error),
+            Err(error) if is_about_stdout(&error) => return Err(error),
             Err(error) => {
                 log::error!("{error:#}");
                 status = FAILED;

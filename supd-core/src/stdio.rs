@@ -28,8 +28,23 @@ impl std::error::Error for ClosedStdout {}
 pub fn stdout_error(error: io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => ClosedStdout.into(),
-        _ => anyhow::Error::new(error).context("write standard output"),
+        _ => anyhow::Error::new(error).context(UnwritableStdout),
     }
+}
+
+/// Standard output takes nothing any more.
+#[derive(Debug)]
+struct UnwritableStdout;
+
+impl fmt::Display for UnwritableStdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write standard output")
+    }
+}
+
+/// Whether this came of [`stdout_error`]: whatever else could be read, nobody would get it.
+pub fn is_about_stdout(error: &anyhow::Error) -> bool {
+    error.is::<ClosedStdout>() || error.is::<UnwritableStdout>()
 }
 
 /// Writes to standard output and flushes.

@@ -56,6 +56,8 @@ struct Work<'a> {
     args: &'a Args,
     now: Timestamp,
     file: File,
+    /// What messages call it.
+    name: String,
     /// Where its lines begin.
     begin: u64,
     /// Where it ended when it was looked at.
@@ -123,6 +125,7 @@ fn plan<'a>(stream: &Stream<'a>, source: &Source) -> anyhow::Result<Option<Work<
         args,
         now: stream.now,
         file,
+        name: source.name().to_owned(),
         begin: position + at as u64,
         end,
         jobs: jobs as u64,
@@ -172,7 +175,9 @@ impl Work<'_> {
             out.clear();
             let result = match blocks.read(&self.file, part, number == 0) {
                 Ok(block) => take(&mut lane, &block, out),
-                Err(error) => Done::failed(out, error.into()),
+                Err(error) => {
+                    Done::failed(out, anyhow::Error::new(error).context(format!("read '{}'", self.name)))
+                }
             };
             let is_last = result.is_last;
             if done.send(result).is_err() || is_last {

@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use supd_core::cli::{self, Usage};
-use supd_core::stdio::ClosedStdout;
+use supd_core::stdio::is_about_stdout;
 
 use super::Stream;
 use awaited::Awaited;
@@ -103,7 +103,7 @@ fn read_each(all: &mut Vec<Awaited>, stream: &mut Stream<'_>, status: &mut u8) -
                 has_read |= more;
                 number += 1;
             }
-            Err(error) if error.is::<ClosedStdout>() => return Err(error),
+            Err(error) if is_about_stdout(&error) => return Err(error),
             Err(error) => {
                 give_up(&error, status);
                 all.remove(number);
