@@ -37,6 +37,7 @@ const FORGOTTEN: usize = MAX_PROCESSES / 8;
 #[derive(Debug)]
 pub(crate) struct Tracker {
     limits: Limits,
+    /// None is without processes, so that there are no more of them.
     places: HashMap<Box<str>, Place>,
     /// How many processes there are.
     processes: usize,
@@ -196,6 +197,10 @@ impl Tracker {
         };
         told.after = calmed.into_iter().map(stopped).collect();
         drop(group);
+        if place.len() == 0 {
+            // A place without processes would not be counted, and hosts can be as many as processes.
+            self.places.remove(&*self.names.place);
+        }
         if !told.after.is_empty() {
             add(item, Added::default(), &mut told.after);
         }

@@ -346,6 +346,25 @@ fn memory_is_bounded_whatever_names_come() {
     assert_eq!(life.last()["eventname"], "PROCESS_STATE_RUNNING", "it was forgotten");
 }
 
+#[test]
+fn a_host_without_processes_takes_no_memory() {
+    let mut life = Life::new();
+    for number in 0..100 {
+        let record = |event: &str| {
+            format!(
+                r#"{{"host":"h{number}","server":"s","eventname":"{event}","groupname":"g","processname":"a"}}"#
+            )
+        };
+        let group = |event: &str| record(event).replace(r#","processname":"a""#, "");
+        life.line(&group("PROCESS_GROUP_ADDED")).line(&record("PROCESS_LOG_STDOUT"));
+        assert_eq!(life.tracker.places.len(), 0);
+        life.line(&record("PROCESS_STATE_RUNNING"));
+        assert_eq!(life.tracker.places.len(), 1);
+        life.line(&group("PROCESS_GROUP_REMOVED"));
+    }
+    assert_eq!((life.tracker.places.len(), life.tracker.processes), (0, 0));
+}
+
 mod model {
     use proptest::prelude::*;
 
