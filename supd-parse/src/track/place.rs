@@ -2,14 +2,12 @@
 //! from the last one on. Hosts have clocks of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use super::added::Millis;
 use super::process::{Flapping, Limits, Process};
-
-/// What stands between the group and the name of a process.
-const JOINT: char = '\0';
 
 /// A supervisord's processes.
 #[derive(Debug, Default)]
@@ -87,12 +85,19 @@ impl Known {
     }
 }
 
-/// The key of a process.
-pub(super) fn key(group: &str, name: &str, key: &mut String) {
+/// The key of two texts: a process's group and name, or a place's host and server.
+pub(super) fn key(first: &str, second: &str, key: &mut String) {
     key.clear();
-    key.push_str(group);
-    key.push(JOINT);
-    key.push_str(name);
+    // With its length no text can pass for the end of the one before it.
+    let _ = write!(key, "{}:", first.len());
+    key.push_str(first);
+    key.push_str(second);
+}
+
+/// The two texts of a key.
+pub(super) fn parts(key: &str) -> (&str, &str) {
+    let parts = key.split_once(':').and_then(|(length, texts)| texts.split_at_checked(length.parse().ok()?));
+    parts.unwrap_or(("", key))
 }
 
 impl Place {
@@ -148,9 +153,11 @@ impl Place {
 
     /// Forgets a group; those of its processes that flapped.
     pub(super) fn remove_group(&mut self, group: &str, limits: &Limits) -> Vec<Calmed> {
-        let (from, to) = (format!("{group}{JOINT}"), format!("{group}\u{1}"));
-        let group = (Bound::Included(&*from), Bound::Excluded(&*to));
-        let keys: Vec<Box<str>> = self.processes.range::<str, _>(group).map(|(key, _)| key.clone()).collect();
+        let mut begin = String::new();
+        key(group, "", &mut begin);
+        let from =
+            self.processes.range::<str, _>((Bound::Included(&*begin), Bound::Unbounded)).map(|(key, _)| key);
+        let keys: Vec<Box<str>> = from.take_while(|key| key.starts_with(&begin)).cloned().collect();
         let mut calmed = Vec::new();
         for key in keys {
             let Some(mut known) = self.remove(&key) else { continue };
@@ -209,7 +216,7 @@ fn calm(
     running: Option<i64>,
     limits: &Limits,
 ) -> Calmed {
-    let (group, name) = key.split_once(JOINT).unwrap_or(("", key));
+    let (group, name) = parts(key);
     Calmed {
         group: group.to_owned(),
         name: name.to_owned(),

@@ -365,6 +365,24 @@ fn a_host_without_processes_takes_no_memory() {
     assert_eq!((life.tracker.places.len(), life.tracker.processes), (0, 0));
 }
 
+#[test]
+fn no_name_passes_for_another() {
+    let mut life = Life::new();
+    let record = |group: &str, name: &str, state: &str| {
+        format!(
+            r#"{{"host":"h","eventname":"PROCESS_STATE_{state}","processname":"{name}","groupname":"{group}"}}"#
+        )
+    };
+    let names = [("a\\u0000b", "c"), ("a", "b\\u0000c"), ("1:a", "b"), ("1", ":ab"), ("", "1:ab")];
+    for (group, name) in names {
+        life.line(&record(group, name, "RUNNING"));
+    }
+    assert_eq!(life.tracker.processes, names.len());
+    let removed = |group: &str| record(group, "", "").replace("PROCESS_STATE_", "PROCESS_GROUP_REMOVED");
+    life.line(&removed("a").replace(r#""processname":"","#, ""));
+    assert_eq!(life.tracker.processes, names.len() - 1);
+}
+
 mod model {
     use proptest::prelude::*;
 

@@ -5,7 +5,7 @@ use supd_core::fields::Fields as _;
 use supd_core::{Record, State};
 
 use super::added::{Added, Millis};
-use super::place::Calmed;
+use super::place::{Calmed, parts};
 use super::process::{Flapping, Limits, Restart};
 use crate::item::Item;
 
@@ -63,7 +63,7 @@ pub(super) fn stopped(item: &Item<'_>, flapping: &Flapping, restarts: u64, limit
 /// `SUPD_STABLE`, which time has brought about: it has no `seq`, as no event of supervisord's tells of it.
 pub(super) fn stable(place: &str, calmed: Calmed, limits: &Limits) -> Record {
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let (host, server) = place.split_once('\0').unwrap_or((place, ""));
+    let (host, server) = parts(place);
     let mut record = Record {
         ts: calmed.at.and_then(moment),
         host: some(host),
