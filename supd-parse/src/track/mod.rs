@@ -138,13 +138,15 @@ impl Tracker {
         let place = places.get_mut(&*names.place).expect("it was put there");
         place.came(change.at);
         change.at = change.at.or(place.latest);
+        place.look_for_start(&names.process, origin, &change);
         let (before, lifetime) = (place.len(), place.lifetime);
         let known = place.know(&names.process);
         known.seen = self.records;
         let is_news = known.admits(origin, lifetime);
         let effect = if is_news { known.process.apply(&change, limits) } else { Effect::default() };
         let added = Added {
-            state: known.process.state,
+            // What comes late would be contradicted by what is known.
+            state: known.process.state.filter(|state| *state == change.state),
             restarts: Some(known.process.restarts(change.at, limits)),
             flapping: known.process.flapping.is_some(),
             uptime: effect.uptime,

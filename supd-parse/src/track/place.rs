@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
+use supd_core::State;
+
 use super::added::Millis;
-use super::process::{Flapping, Limits, Process};
+use super::process::{Change, Flapping, Limits, Process};
 
 /// A supervisord's processes.
 #[derive(Debug, Default)]
@@ -116,6 +118,19 @@ impl Place {
             self.processes.insert(key.into(), known);
         }
         self.processes.get_mut(key).expect("it was put there")
+    }
+
+    /// Where nothing names or tells of a supervisord's start, its serials do, when they begin anew with a process that
+    /// is started for the first time: a late event alone is no start.
+    pub(super) fn look_for_start(&mut self, key: &str, origin: Origin<'_>, change: &Change) {
+        if (change.state, change.from) != (State::Starting, Some(State::Stopped)) || origin.boot.is_some() {
+            return;
+        }
+        let Some(known) = self.processes.get(key) else { return };
+        let begins_anew = known.serial.zip(origin.serial).is_some_and(|(known, serial)| serial < known);
+        if begins_anew && known.boot.is_none() && known.lifetime == self.lifetime {
+            self.lifetime += 1;
+        }
     }
 
     /// A record has come, from this moment.
