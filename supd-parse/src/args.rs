@@ -68,7 +68,11 @@ impl Args {
         let jq = self.jq.jq()?;
         let format = self.output.format(jq.is_some())?;
         Ok(Chain {
-            warm_up: track.as_ref().and_then(|_| WarmUp::from_environment()),
+            // A file that is named has nothing to do with the spool of whoever started us.
+            warm_up: track
+                .as_ref()
+                .filter(|_| self.input.is_stdin())
+                .and_then(|_| WarmUp::from_environment()),
             track,
             select,
             problems: self.select.problems(),

@@ -31,3 +31,10 @@ pub(crate) struct InputOptions {
     #[arg(long, value_name = "DURATION", value_parser = cli::duration, default_value = "6s")]
     pub(crate) drain_timeout: Duration,
 }
+
+impl InputOptions {
+    /// Whether standard input alone is read.
+    pub(crate) fn is_stdin(&self) -> bool {
+        self.files.iter().all(|path| path.as_os_str() == "-")
+    }
+}

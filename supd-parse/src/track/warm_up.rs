@@ -37,7 +37,7 @@ impl WarmUp {
         let path = &self.0;
         let context = || format!("read spool '{}'", path.display());
         let (index, _) = spool::look(path)?;
-        let mut reader = Reader::after(begin(&index, number) - 1);
+        let mut reader = Reader::after(begin(&index, number).saturating_sub(1));
         let (mut lines, mut scanner) = (Vec::new(), Scanner::default());
         let disk = Directory::to_read(path);
         while reader.position() + 1 < number
