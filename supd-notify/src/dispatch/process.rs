@@ -17,6 +17,9 @@ use crate::policy::Repeat;
 /// More processes in trouble at once, and the recovery of the rest is not told.
 const MAX_PROCESSES: usize = 65_536;
 
+/// SUPD_STABLE comes at the end of its window, and a little later than the clock says: where it does, it ends the trouble.
+const STABLE_FIRST: Duration = Duration::from_secs(60);
+
 impl Dispatcher {
     /// Whether it matters how a process does.
     pub(super) fn follows_processes(&self) -> bool {
@@ -50,6 +53,7 @@ impl Dispatcher {
         let since = Some(trouble.since).filter(|_| trouble.count > 1);
         // It did not last.
         let end = trouble.end.take();
+        trouble.calm = None;
         if is_muted {
             trouble.remind = remind.filter(|_| !trouble.announced).or(trouble.remind);
         } else {
@@ -70,10 +74,14 @@ impl Dispatcher {
         let Some(trouble) = &mut process.trouble else { return false };
         let record = &letter.record;
         let is_sure = is_stop(record) || record.kind() == Kind::Stable;
-        if trouble.flapping && !is_sure {
-            return false;
-        }
+        let flapping = trouble.flapping.filter(|_| !is_sure);
         let Some(lasting) = self.policy.resolve.filter(|_| trouble.announced) else {
+            if let Some(window) = flapping {
+                let calm = now.instant + window + STABLE_FIRST;
+                trouble.calm = Some(calm);
+                self.timers.set(Timer::Process(key.clone()), calm);
+                return false;
+            }
             self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
             // Where the problem comes again after a restart, its end has to.
             if trouble.dealt < trouble.count && letter.record.extra.contains_key("resolves") {
@@ -83,6 +91,8 @@ impl Dispatcher {
             process.trouble = None;
             return false;
         };
+        // That it is stable may never be told: the stream may not come from --track any more.
+        let lasting = flapping.map_or(lasting, |window| lasting.max(window + STABLE_FIRST));
         let due = if is_sure { now.instant } else { now.instant + lasting };
         let earlier = trouble.end.replace(End { letter: Arc::clone(letter), due });
         self.timers.set(Timer::Process(key.clone()), due);
@@ -104,7 +114,15 @@ impl Dispatcher {
             Some(trouble) if trouble.end.as_ref().is_some_and(|end| end.due <= now.instant) => {
                 self.recover(&key, now);
             }
-            Some(trouble) if trouble.end.is_none() && trouble.remind.is_some_and(|at| at <= now.instant) => {
+            Some(trouble) if trouble.calm.is_some_and(|at| at <= now.instant) => {
+                // While a problem has not been dealt with it would come again after a restart, and have no end.
+                trouble.calm = Some(now.instant + LATELY);
+                if trouble.dealt == trouble.count {
+                    process.trouble = None;
+                    self.timers.set(Timer::Process(key.clone()), now.instant + LATELY);
+                }
+            }
+            Some(trouble) if trouble.is_open() && trouble.remind.is_some_and(|at| at <= now.instant) => {
                 trouble.remind = reminds.map(|interval| now.instant + interval);
                 trouble.announced = true;
                 let parcel = trouble.reminder(&key, now);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use supd_core::describe::Severity;
 
 use super::group::{Group, Name};
-use super::trouble::{Key, Process, Trouble};
+use super::trouble::{FLAPPING, Key, MAX_FLAPPING, Process, Trouble};
 use super::{Dispatcher, Timer};
 use crate::clock::Now;
 
@@ -65,6 +65,10 @@ struct TroubleState {
     severity: Severity,
     #[serde(default)]
     flapping: bool,
+    #[serde(default)]
+    window_ms: Option<u64>,
+    #[serde(default)]
+    calm: Option<String>,
     announced: bool,
     remind: Option<String>,
 }
@@ -94,7 +98,9 @@ impl Dispatcher {
                 count: trouble.dealt,
                 what: trouble.what.clone(),
                 severity: trouble.severity,
-                flapping: trouble.flapping,
+                flapping: trouble.flapping.is_some(),
+                window_ms: trouble.flapping.and_then(|window| window.as_millis().try_into().ok()),
+                calm: trouble.calm.map(wall),
                 announced: trouble.announced,
                 remind: trouble.remind.map(wall),
             })
@@ -126,18 +132,27 @@ impl Dispatcher {
             let Some(since) = moment(&state.since) else { continue };
             let key = [state.host, state.server, state.groupname, state.processname];
             let remind = state.remind.as_deref().and_then(moment).map(|at| now.at(at));
+            let calm = state.calm.as_deref().and_then(moment).map(|at| now.at(at));
+            let window = state.window_ms.map_or(FLAPPING, Duration::from_millis).min(MAX_FLAPPING);
             let trouble = Trouble {
                 since,
                 count: state.count,
                 dealt: state.count,
                 what: state.what,
                 severity: state.severity,
-                flapping: state.flapping,
+                flapping: state.flapping.then_some(window),
                 announced: state.announced,
                 remind,
                 end: None,
+                calm,
             };
-            remind.into_iter().for_each(|at| self.timers.set(Timer::Process(key.clone()), at));
+            // The earlier one sets the other.
+            remind
+                .into_iter()
+                .chain(calm)
+                .min()
+                .into_iter()
+                .for_each(|at| self.timers.set(Timer::Process(key.clone()), at));
             self.processes.entry(key).or_default().trouble = Some(trouble);
         }
     }

@@ -163,6 +163,43 @@ fn a_process_that_flaps_has_recovered_when_it_is_stable_and_not_when_it_runs() {
 }
 
 #[test]
+fn a_process_that_flapped_has_recovered_when_it_runs_for_long_and_nobody_says_that_it_is_stable() {
+    for (window, recovered) in
+        [("", 62 + 660), (r#","window":1800"#, 62 + 1860), (r#","window":1e300"#, 62 + 660)]
+    {
+        let mut simulation =
+            Simulation::new("resolve = \"10s\"\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"");
+        simulation.derived(1, "web", "FLAPPING", &format!(r#","count":5{window}"#));
+        simulation.again(2, "web");
+        simulation.crash(60, "web");
+        simulation.restart(61);
+        simulation.again(62, "web");
+        simulation.pass(HOUR);
+        assert_eq!(
+            simulation.story(),
+            format!("1 web FLAPPING 5, 60 web EXITED, {recovered} web RECOVERED 2")
+        );
+        assert_eq!(simulation.dispatcher.waiting().len(), 0);
+    }
+}
+
+#[test]
+fn where_recoveries_are_not_told_a_process_that_flapped_and_runs_is_not_reminded_of() {
+    let mut simulation =
+        Simulation::new("repeat_interval = \"1h\"\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"");
+    simulation.derived(0, "web", "FLAPPING", r#","count":5"#);
+    simulation.again(10, "web");
+    simulation.crash(60, "web");
+    simulation.pass(HOUR + 70);
+    let before = "0 web FLAPPING 5, 60 web EXITED, 3660 web REMINDER 2";
+    assert_eq!(simulation.story(), before);
+    simulation.again(HOUR + 100, "web");
+    simulation.restart(HOUR + 200);
+    simulation.pass(9 * HOUR);
+    assert_eq!((simulation.story(), simulation.dispatcher.processes.len()), (before.to_owned(), 0));
+}
+
+#[test]
 fn a_crash_loop_that_goes_on_is_told_of_less_and_less_often() {
     let mut simulation = Simulation::new("");
     for second in (0..24 * HOUR).step_by(5) {

@@ -15,6 +15,12 @@ use crate::parcel::{Letter, Parcel};
 /// What "lately" means.
 pub(super) const LATELY: Duration = Duration::from_secs(3600);
 
+/// For how long a process that flaps has to be RUNNING where nothing else is said.
+pub(super) const FLAPPING: Duration = Duration::from_secs(600);
+
+/// Whatever is said; moments have an end.
+pub(super) const MAX_FLAPPING: Duration = Duration::from_secs(86_400);
+
 /// More than that in an hour are told as so many.
 const MAX_RECENT: usize = 1000;
 
@@ -53,14 +59,16 @@ pub(super) struct Trouble {
     /// What was last.
     pub(super) what: String,
     pub(super) severity: Severity,
-    /// Whether it is over only once the process is said to be stable, or was stopped.
-    pub(super) flapping: bool,
+    /// Where the process flaps: for how long it has to be RUNNING, unless it is said to be stable, or was stopped.
+    pub(super) flapping: Option<Duration>,
     /// Whether anybody was told, or will be.
     pub(super) announced: bool,
     /// When to remind of it.
     pub(super) remind: Option<Instant>,
     /// The end of it, if it lasts until then.
     pub(super) end: Option<End>,
+    /// When it is over without a word, if no problem comes before.
+    pub(super) calm: Option<Instant>,
 }
 
 /// What ends a trouble.
@@ -84,15 +92,16 @@ impl Process {
             dealt: 0,
             what: String::new(),
             severity: Severity::Info,
-            flapping: false,
+            flapping: None,
             announced: false,
             remind: None,
             end: None,
+            calm: None,
         });
         trouble.count += u64::from(is_new || trouble.count == 0);
         trouble.what = describe::what(record).into_owned();
         trouble.severity = describe::severity(record);
-        trouble.flapping |= record.kind() == Kind::Flapping;
+        trouble.flapping = flapping_window(record).or(trouble.flapping);
         trouble
     }
 
@@ -151,14 +160,20 @@ impl Process {
         let trouble = self.trouble.as_ref();
         let end = trouble.and_then(|trouble| trouble.end.as_ref()).map(|end| end.due);
         let remind = trouble.and_then(|trouble| trouble.remind);
+        let calm = trouble.and_then(|trouble| trouble.calm);
         let since = self.recent.back().map(|(came, _)| *came).or((!self.over.is_empty()).then_some(now));
         let forget = since.map(|at| at + LATELY);
         // A reminder that is overdue waits for what is taken for the end to turn out to be none.
-        [end, remind, forget].into_iter().flatten().filter(|at| *at > now).min()
+        [end, calm, remind, forget].into_iter().flatten().filter(|at| *at > now).min()
     }
 }
 
 impl Trouble {
+    /// Whether nothing has come that may be the end of it.
+    pub(super) fn is_open(&self) -> bool {
+        self.end.is_none() && self.calm.is_none()
+    }
+
     /// That it is over; the record that ended it is dealt with once this is told.
     pub(super) fn over(&self, end: &End, now: Now) -> Parcel {
         let ended = &end.letter.record;
@@ -195,6 +210,13 @@ impl Trouble {
         extra.insert("count".into(), self.count.into());
         Parcel::about(record, Vec::new())
     }
+}
+
+/// For how long a process that flaps has to be RUNNING, where this says that it does.
+fn flapping_window(record: &Record) -> Option<Duration> {
+    let window = record.extra.get("window").and_then(Value::as_f64);
+    let window = window.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    (record.kind() == Kind::Flapping).then(|| window.map_or(FLAPPING, |window| window.min(MAX_FLAPPING)))
 }
 
 /// Whether this says that somebody has stopped the process.
