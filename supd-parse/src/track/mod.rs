@@ -71,6 +71,23 @@ impl Told {
         let item = Some(item).filter(|_| !is_known);
         before.into_iter().map(Item::from).chain(item).chain(after.into_iter().map(Item::from))
     }
+
+    /// What a record's time reveals is dealt with before the record is, and has its number: a consumer that was ended
+    /// between them gets both again.
+    fn number_before(&mut self, item: &Item<'_>) {
+        let Some(seq) = number(item, "seq").filter(|_| !self.before.is_empty()) else { return };
+        let after = if self.is_known {
+            number(item, "derived").unwrap_or_default()
+        } else {
+            self.after.len() as u64 + 1
+        };
+        for (record, more) in self.before.iter_mut().rev().zip(after..) {
+            record.seq = Some(seq);
+            if more > 0 {
+                record.extra.insert("derived".into(), more.into());
+            }
+        }
+    }
 }
 
 impl Tracker {
@@ -80,6 +97,12 @@ impl Tracker {
 
     /// Takes a record, and adds to it what it does not tell by itself.
     pub(crate) fn take(&mut self, item: &mut Item<'_>) -> Told {
+        let mut told = self.follow(item);
+        told.number_before(item);
+        told
+    }
+
+    fn follow(&mut self, item: &mut Item<'_>) -> Told {
         let kind = item.kind();
         let at = item.text("ts").and_then(|ts| ts.parse::<Timestamp>().ok()).map(|ts| ts.as_millisecond());
         let mut told = Told { before: self.time_passes(at, item), ..Told::default() };

@@ -269,11 +269,17 @@ fn flapping_is_told_once_and_every_record_says_so_until_it_is_over() {
     assert_eq!(
         stable.to_string(),
         concat!(
-            r#"{"ts":"2026-01-05T08:02:33.000Z","host":"h","boot":"one","server":"s","eventname":"SUPD_STABLE","#,
+            r#"{"ts":"2026-01-05T08:02:33.000Z","host":"h","boot":"one","seq":16,"server":"s","eventname":"SUPD_STABLE","#,
             r#""processname":"a","groupname":"g","state":"RUNNING","restarts":4,"uptime":60,"count":4,"window":60,"#,
-            r#""since":"2026-01-05T08:00:12.000Z"}"#
+            r#""since":"2026-01-05T08:00:12.000Z","derived":1}"#
         )
     );
+    assert_eq!((&life.last()["seq"], life.last().get("derived")), (&16.into(), None));
+    let mut again = Life::new();
+    for record in &life.out {
+        again.line(&record.to_string());
+    }
+    assert_eq!(again.out, life.out, "it is derived once");
     life.crashes(running + 80_000, "a");
     assert_eq!(life.last().get("flapping"), None);
 }

@@ -60,7 +60,7 @@ pub(super) fn stopped(item: &Item<'_>, flapping: &Flapping, restarts: u64, limit
     record
 }
 
-/// `SUPD_STABLE`, which time has brought about: it has no `seq`, as no event of supervisord's tells of it.
+/// `SUPD_STABLE`, which time has brought about: it has the `seq` of the record whose time reveals it, if there is one.
 pub(super) fn stable(place: &str, calmed: Calmed, limits: &Limits) -> Record {
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (host, server) = parts(place);
