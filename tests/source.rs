@@ -182,3 +182,13 @@ fn an_output_that_takes_nothing_is_said_once_and_ends_it() {
         assert.stderr("supd-parse: write standard output: No space left on device (os error 28)\n");
     }
 }
+
+#[test]
+fn a_file_that_is_the_output_as_well_is_not_read() {
+    let sandbox = Sandbox::new();
+    let line = state(1, "a", "FATAL", "");
+    sandbox.write("log", &line);
+    let assert = sandbox.sh("supd-parse log >>log").assert().code(1);
+    assert.stderr("supd-parse: read 'log': it is the output as well, and would never end; skipped\n");
+    assert_eq!(sandbox.read("log"), line);
+}

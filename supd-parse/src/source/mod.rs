@@ -6,13 +6,16 @@ mod inputs;
 pub(crate) mod options;
 mod parallel;
 
+use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
+use rustix::fs::FileType;
 use supd_core::cli;
-use supd_core::input::Watch;
+use supd_core::input::{Source, Watch};
 use supd_core::reader::{Piece, Reader, Rejects};
 
 use crate::args::Args;
@@ -90,6 +93,9 @@ impl<'a> Stream<'a> {
             return Ok(0);
         }
         let Some(mut source) = input.open()? else { return Ok(0) };
+        if is_output(&source) {
+            bail!("read '{}': it is the output as well, and would never end; skipped", source.name());
+        }
         let mut reader = Reader::new(self.args.input.from, source.name());
         parallel::read(self, &source, &mut reader)?;
         while self.flow.is_continue() {
@@ -101,11 +107,10 @@ impl<'a> Stream<'a> {
                 Ok(next)
             })?;
             if bytes == 0 && input.may_be_torn() {
-                let torn = reader.unread();
-                log::debug!(
-                    "read '{}': {torn} bytes of a line that is being written are left out",
-                    reader.name()
-                );
+                let (torn, name) = (reader.unread(), reader.name());
+                if torn > 0 {
+                    log::debug!("read '{name}': {torn} bytes of a line that is being written are left out");
+                }
             }
             let ended = reader.filled(bytes);
             self.take(&mut reader)?;
@@ -156,6 +161,16 @@ impl<'a> Stream<'a> {
         }
         Ok(lines)
     }
+}
+
+/// Whether what is written goes to the end of what is read.
+fn is_output(source: &Source) -> bool {
+    let file = |fd: BorrowedFd<'_>| {
+        let stat = rustix::fs::fstat(fd).ok()?;
+        (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then_some((stat.st_dev, stat.st_ino))
+    };
+    let input = file(source.as_fd());
+    input.is_some() && input == file(io::stdout().as_fd())
 }
 
 /// There is nothing to read: all that can be written is. Gives when to look again, though nothing may have come; breaks
