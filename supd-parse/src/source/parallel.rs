@@ -244,3 +244,24 @@ impl Stream<'_> {
         self.output.write()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_said_with_the_name_of_its_file() {
+        let args = Args::parse_from(["supd-parse"]);
+        let dir = tempfile::tempdir().unwrap();
+        // It is open for writing only.
+        let file = File::create(dir.path().join("log")).unwrap();
+        let (now, name) = (Timestamp::now(), "log".to_owned());
+        let work = Work { args: &args, now, file, name, begin: 0, end: 1, jobs: 1 };
+        let (done, results) = sync_channel(1);
+        work.run(0, &done, &channel().1);
+        let error = results.recv().unwrap().outcome.err().unwrap();
+        assert_eq!(format!("{error:#}"), "read 'log': Bad file descriptor (os error 9)");
+    }
+}
