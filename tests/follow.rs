@@ -298,3 +298,22 @@ fn the_last_line_of_a_moved_file_is_whole_at_the_end_though_it_has_no_newline() 
     running.signal(Signal::TERM);
     assert_eq!((running.status(), serials(&sandbox)), (0, vec![1, 3, 2]));
 }
+
+#[test]
+fn a_line_that_is_cut_off_where_a_read_was_full_is_no_cut_file() {
+    let sandbox = Sandbox::new();
+    let (mut file, mut other) = (append(&sandbox, "log"), append(&sandbox, "other"));
+    write(&mut file, [1]);
+    let end = file.metadata().unwrap().len();
+    // All that is read at once, and nothing behind it.
+    let begun = usize::try_from(128 * 1024 - end).unwrap();
+    file.write_all(&long(9).as_bytes()[..begun]).unwrap();
+    let running = follow(&sandbox, &["log", "other"]);
+    comes(&sandbox, [1]);
+    write(&mut other, [2]);
+    comes(&sandbox, 1..=2);
+    file.set_len(end).unwrap();
+    write(&mut file, [3]);
+    comes(&sandbox, 1..=3);
+    ends_well(&sandbox, running);
+}

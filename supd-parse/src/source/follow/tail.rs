@@ -87,13 +87,13 @@ impl Tail {
             self.offset = 0;
             self.head.clear();
         }
-        let (bytes, is_full) = self.fill().map_err(|error| self.error(error))?;
+        let (bytes, goes_on) = self.fill().map_err(|error| self.error(error))?;
         if bytes > 0 {
             self.reader.filled(bytes);
             self.take(stream)?;
         }
-        // There may be more of a line than there was room for: it gets more room, and goes on from here.
-        let begun = if is_full { 0 } else { self.reader.unread_up_to(LONG) };
+        // There is more of a line than there was room for: it gets more room, and goes on from here.
+        let begun = if goes_on { 0 } else { self.reader.unread_up_to(LONG) };
         self.offset = self.offset + bytes as u64 - begun as u64;
         Ok(bytes > begun)
     }
@@ -126,14 +126,18 @@ impl Tail {
         taken
     }
 
-    /// How many bytes were read, and whether they were all that there was room for.
+    /// How many bytes were read, and whether the file goes on behind them, for which there was no room.
     fn fill(&mut self) -> io::Result<(usize, bool)> {
         loop {
             let room = self.reader.room(BLOCK);
             let wanted = room.capacity() - room.len();
             match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(room), self.offset) {
                 Err(rustix::io::Errno::INTR) => {}
-                read => return Ok(read.map(|bytes| (bytes, bytes == wanted))?),
+                read => {
+                    let bytes = read?;
+                    let goes_on = bytes == wanted && self.file.metadata()?.len() > self.offset + bytes as u64;
+                    return Ok((bytes, goes_on));
+                }
             }
         }
     }
