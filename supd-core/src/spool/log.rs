@@ -38,7 +38,7 @@ impl Segment {
     }
 
     /// The first number of the segment in this file, if it is one.
-    pub(super) fn number(name: &str) -> Option<u64> {
+    fn number(name: &str) -> Option<u64> {
         let digits = name.strip_suffix(".ndjson").filter(|digits| digits.len() == 20)?;
         let number = digits.parse().ok().filter(|number| NUMBERS.contains(number))?;
         digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)

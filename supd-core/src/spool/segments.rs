@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::log::Segment;
-
 /// The files of a spool's segments, oldest first: their names are numbers.
 ///
 /// # Errors
@@ -31,9 +29,11 @@ pub fn segments(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(segments.into_iter().map(|(_, file)| file).collect())
 }
 
-/// The number of the first record in a segment, from the name of its file; `None` for another file.
+/// The number of the first record in a segment, from the name of its file; `None` for another file. Fewer digits do as
+/// well: a directory of segments that somebody has put together is read as a spool is.
 pub fn segment_number(file: &Path) -> Option<u64> {
-    Segment::number(file.file_name()?.to_str()?)
+    let digits = file.file_name()?.to_str()?.strip_suffix(".ndjson")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]
@@ -43,15 +43,7 @@ mod tests {
     #[test]
     fn segments_are_in_the_order_of_their_numbers_and_nothing_else_is_one() {
         let dir = tempfile::tempdir().unwrap();
-        let names = [
-            "00000000000000000010.ndjson",
-            "00000000000000000002.ndjson",
-            "2.ndjson",
-            "lock",
-            "x.ndjson",
-            ".ndjson",
-            "3.ndjson.gz",
-        ];
+        let names = ["00000000000000000010.ndjson", "2.ndjson", "lock", "x.ndjson", ".ndjson", "3.ndjson.gz"];
         names.iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
         let found = segments(dir.path()).unwrap();
         assert_eq!(found, [dir.path().join(names[1]), dir.path().join(names[0])]);
