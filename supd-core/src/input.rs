@@ -49,6 +49,11 @@ impl Watch {
         self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
+    /// Says that this input is not read to its end.
+    pub fn say_it_is_over(&self, name: &str) {
+        log::warn!("read '{name}': the input goes on after SIGTERM; ending all the same");
+    }
+
     /// Waits until there is input, SIGTERM comes or is over, or the time has come; whether it is input.
     ///
     /// # Errors
@@ -151,7 +156,7 @@ impl Source {
             }
         }
         if watch.is_over() {
-            log::warn!("read '{}': the input goes on after SIGTERM; ending all the same", self.name);
+            watch.say_it_is_over(&self.name);
             return Ok(0);
         }
         loop {

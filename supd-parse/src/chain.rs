@@ -83,23 +83,18 @@ impl Chain {
         if !self.is_pulse(item.kind()) && !self.select.passes(&item) {
             return Ok(ControlFlow::Continue(()));
         }
-        self.give_selected(item, out)
+        self.take_passed(item, out)
     }
 
-    /// Takes a record that has passed [`Self::into_front`] of another such chain.
+    /// What comes behind `select`: takes a record that has passed it, or [`Self::into_front`] of another such chain.
     ///
     /// # Errors
     /// As [`Self::take`].
     pub(crate) fn take_passed(
         &mut self,
-        item: Item<'_>,
+        mut item: Item<'_>,
         out: &mut Vec<u8>,
     ) -> anyhow::Result<ControlFlow<()>> {
-        self.give_selected(item, out)
-    }
-
-    /// What comes behind `select`.
-    fn give_selected(&mut self, mut item: Item<'_>, out: &mut Vec<u8>) -> anyhow::Result<ControlFlow<()>> {
         let kind = item.kind();
         if kind == Kind::Mark {
             self.limit.mark(&item, &mut *self.format, out);

@@ -126,7 +126,7 @@ impl<'a> Stream<'a> {
         self.watch.wait(None, Some(Instant::now()))?;
         let is_over = self.watch.is_over();
         if is_over {
-            log::warn!("read '{name}': the input goes on after SIGTERM; ending all the same");
+            self.watch.say_it_is_over(name);
             self.flow = ControlFlow::Break(());
         }
         Ok(is_over)
